@@ -1,0 +1,169 @@
+/* thimble_kernels.h: descriptors and prototypes of the kernels that generated code calls.
+ *
+ * Contract of every kernel: bit-exact with Thimble's integer reference, which is TFLite's; trusts its
+ * descriptor (static asserts and the generator vouch for it), never the bits of the image. A kernel gets its
+ * descriptor, the image (constants in flash) and the arena (all activations and scratch); descriptors
+ * hold byte offsets into the two. Layouts: activations NHWC, weights [O][KH][KW][I / groups]. */
+#ifndef THIMBLE_KERNELS_H
+#define THIMBLE_KERNELS_H
+
+#include "thimble.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* one non-zero weight: its column in the row, its value -128..127; one aligned 32-bit load */
+typedef struct {
+    uint16_t offset;
+    int16_t value;
+} tmb_nz_t;
+
+/* encoded weights, rows x cols, one row per output channel */
+typedef struct {
+    uint32_t data;    /* image offset, multiple of 4 */
+    uint32_t bytes;   /* encoded length */
+    uint16_t rows;    /* output channels */
+    uint16_t cols;    /* weights per channel */
+    uint16_t row_max; /* most non-zeros that a row may hold: the list's capacity */
+} tmb_weights_t;
+
+/* bias and requantisation, per channel or per tensor */
+typedef struct {
+    uint32_t bias;          /* image offset of rows biases; the input's zero point is folded in */
+    uint32_t multiplier;    /* image offset of int32 [rows] or [1]: Q31 */
+    uint32_t shift;         /* image offset of int8 [rows] or [1]: positive is left */
+    uint8_t bias_bytes;     /* 0 (all zero), 1, 2 or 4 */
+    uint8_t per_channel;    /* multiplier and shift: 1 per channel, 0 one for all */
+    int8_t zero_point;      /* of the output */
+    int8_t min, max;        /* fused clamp, output units */
+} tmb_requant_t;
+
+/* A source of weights in one form: a codec's decoder seen by a kernel. open() binds state to the encoded
+ * weights; next() decodes the next row, in order: a list source writes at most row_max tmb_nz_t in rising
+ * offset order and returns how many; a row source writes cols int8 and returns cols. */
+typedef struct {
+    void (*open)(void *state, const tmb_weights_t *w, const uint8_t *image, void *scratch);
+    uint32_t (*next)(void *state, void *out);
+} tmb_source_t;
+
+/* room for any decoder's state, on the kernel's stack */
+typedef union {
+    uint32_t word[24];
+    void *pointer[12];
+} tmb_decoder_t;
+
+extern const tmb_source_t tmb_dense_list, tmb_dense_row;
+extern const tmb_source_t tmb_sri_list, tmb_sri_row;
+extern const tmb_source_t tmb_xor_list, tmb_xor_row;
+extern const tmb_source_t tmb_sri_xor_list, tmb_sri_xor_row;
+
+typedef struct {
+    tmb_weights_t w;
+    tmb_requant_t q;
+    uint32_t input, output; /* arena offsets: cols and rows elements, not overlapping */
+    uint32_t scratch;       /* arena offset, multiple of 4: the form's buffer, then the codec's scratch */
+    const tmb_source_t *source; /* row form only */
+} tmb_fully_connected_t;
+
+/* fused: decode, multiply, accumulate; one instance per codec */
+void tmb_fully_connected_sri_s8(const tmb_fully_connected_t *op, const uint8_t *image, int8_t *arena);
+void tmb_fully_connected_xor_s8(const tmb_fully_connected_t *op, const uint8_t *image, int8_t *arena);
+void tmb_fully_connected_sri_xor_s8(const tmb_fully_connected_t *op, const uint8_t *image, int8_t *arena);
+/* dense row: op->source decodes cols int8 into scratch, then a dot product */
+void tmb_fully_connected_row_s8(const tmb_fully_connected_t *op, const uint8_t *image, int8_t *arena);
+void tmb_fully_connected_row_dsp_s8(const tmb_fully_connected_t *op, const uint8_t *image, int8_t *arena);
+/* resident: int8 rows read in place from the image */
+void tmb_fully_connected_resident_s8(const tmb_fully_connected_t *op, const uint8_t *image, int8_t *arena);
+void tmb_fully_connected_resident_dsp_s8(const tmb_fully_connected_t *op, const uint8_t *image, int8_t *arena);
+
+/* convolution over an input that already holds its padding */
+typedef struct {
+    tmb_weights_t w;
+    tmb_requant_t q;
+    uint32_t input, output, scratch;
+    uint16_t in_h, in_w, in_c;
+    uint16_t out_h, out_w, out_c;
+    uint8_t kernel_h, kernel_w, stride_h, stride_w, dilation_h, dilation_w;
+    uint16_t groups; /* divides in_c and out_c; in_c == groups is depthwise */
+    const tmb_source_t *source;
+} tmb_conv2d_t;
+
+void tmb_conv2d_list_s8(const tmb_conv2d_t *op, const uint8_t *image, int8_t *arena);
+void tmb_conv2d_list_dsp_s8(const tmb_conv2d_t *op, const uint8_t *image, int8_t *arena);
+void tmb_conv2d_row_s8(const tmb_conv2d_t *op, const uint8_t *image, int8_t *arena);
+void tmb_conv2d_row_dsp_s8(const tmb_conv2d_t *op, const uint8_t *image, int8_t *arena);
+void tmb_conv2d_resident_s8(const tmb_conv2d_t *op, const uint8_t *image, int8_t *arena);
+void tmb_conv2d_resident_dsp_s8(const tmb_conv2d_t *op, const uint8_t *image, int8_t *arena);
+void tmb_depthwise_conv2d_resident_s8(const tmb_conv2d_t *op, const uint8_t *image, int8_t *arena);
+
+typedef struct {
+    uint32_t input, output;
+    uint16_t in_h, in_w, channels;
+    uint16_t out_h, out_w;
+    uint8_t kernel_h, kernel_w, stride_h, stride_w;
+    uint8_t pad_top, pad_left;
+    int8_t min, max;
+} tmb_pool2d_t;
+
+void tmb_max_pool2d_s8(const tmb_pool2d_t *op, const uint8_t *image, int8_t *arena);
+void tmb_avg_pool2d_s8(const tmb_pool2d_t *op, const uint8_t *image, int8_t *arena);
+
+typedef struct {
+    uint32_t input, output;
+    uint16_t in_h, in_w, channels;
+    uint8_t top, bottom, left, right;
+    int8_t value; /* the input's zero point */
+} tmb_pad_t;
+
+void tmb_pad_s8(const tmb_pad_t *op, const uint8_t *image, int8_t *arena);
+
+/* one tensor's way through a fixed-point rescale */
+typedef struct {
+    int32_t multiplier;
+    int8_t shift;
+    int8_t zero_point;
+} tmb_rescale_t;
+
+typedef struct {
+    uint32_t a, b, output; /* output may be a or b */
+    uint32_t size;
+    tmb_rescale_t ra, rb, ro;
+    int8_t min, max;
+} tmb_add_t;
+
+void tmb_add_s8(const tmb_add_t *op, const uint8_t *image, int8_t *arena);
+
+/* rescale with a clamp: a standalone activation, or an input of concat with another scale */
+typedef struct {
+    uint32_t input, output; /* may be equal */
+    uint32_t size;
+    tmb_rescale_t r;   /* zero_point: the input's */
+    int8_t zero_point; /* of the output */
+    int8_t min, max;
+} tmb_requantize_t;
+
+void tmb_requantize_s8(const tmb_requantize_t *op, const uint8_t *image, int8_t *arena);
+
+/* one input of a concatenation: rows of `bytes` go to every `stride`-th byte, from output + at */
+typedef struct {
+    uint32_t input, output;
+    uint32_t rows, bytes, stride, at;
+} tmb_concat_t;
+
+void tmb_concat_s8(const tmb_concat_t *op, const uint8_t *image, int8_t *arena);
+
+typedef struct {
+    uint32_t input, output;
+    uint32_t rows, cols;
+    int32_t multiplier; /* input scale in Q5.26 */
+    int8_t shift;
+    int32_t diff_min; /* smaller differences to the maximum count as zero */
+} tmb_softmax_t;
+
+void tmb_softmax_s8(const tmb_softmax_t *op, const uint8_t *image, int8_t *arena);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
