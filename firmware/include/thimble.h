@@ -25,7 +25,7 @@ extern "C" {
 
 typedef enum {
     TMB_OK = 0,
-    TMB_ERR_ARGUMENT = -1, /* null pointer */
+    TMB_ERR_ARGUMENT = -1, /* null pointer or misaligned image */
     TMB_ERR_ARENA = -2,    /* too small or misaligned */
     TMB_ERR_MAGIC = -3,    /* not an image */
     TMB_ERR_VERSION = -4,  /* other format */

@@ -30,13 +30,13 @@ typedef struct {
 
 /* bias and requantisation, per channel or per tensor */
 typedef struct {
-    uint32_t bias;          /* image offset of rows biases; the input's zero point is folded in */
-    uint32_t multiplier;    /* image offset of int32 [rows] or [1]: Q31 */
-    uint32_t shift;         /* image offset of int8 [rows] or [1]: positive is left */
-    uint8_t bias_bytes;     /* 0 (all zero), 1, 2 or 4 */
-    uint8_t per_channel;    /* multiplier and shift: 1 per channel, 0 one for all */
-    int8_t zero_point;      /* of the output */
-    int8_t min, max;        /* fused clamp, output units */
+    uint32_t bias;       /* image offset of rows biases; the input's zero point is folded in */
+    uint32_t multiplier; /* image offset of int32 [rows] or [1]: Q31 */
+    uint32_t shift;      /* image offset of int8 [rows] or [1]: positive is left */
+    uint8_t bias_bytes;  /* 0 (all zero), 1, 2 or 4 */
+    uint8_t per_channel; /* multiplier and shift: 1 per channel, 0 one for all */
+    int8_t zero_point;   /* of the output */
+    int8_t min, max;     /* fused clamp, output units */
 } tmb_requant_t;
 
 /* A source of weights in one form: a codec's decoder seen by a kernel. open() binds state to the encoded
@@ -61,8 +61,8 @@ extern const tmb_source_t tmb_sri_xor_list, tmb_sri_xor_row;
 typedef struct {
     tmb_weights_t w;
     tmb_requant_t q;
-    uint32_t input, output; /* arena offsets: cols and rows elements, not overlapping */
-    uint32_t scratch;       /* arena offset, multiple of 4: the form's buffer, then the codec's scratch */
+    uint32_t input, output;     /* arena offsets: cols and rows elements, not overlapping */
+    uint32_t scratch;           /* arena offset, multiple of 4: the form's buffer, then the codec's scratch */
     const tmb_source_t *source; /* row form only */
 } tmb_fully_connected_t;
 
@@ -75,7 +75,8 @@ void tmb_fully_connected_row_s8(const tmb_fully_connected_t *op, const uint8_t *
 void tmb_fully_connected_row_dsp_s8(const tmb_fully_connected_t *op, const uint8_t *image, int8_t *arena);
 /* resident: int8 rows read in place from the image */
 void tmb_fully_connected_resident_s8(const tmb_fully_connected_t *op, const uint8_t *image, int8_t *arena);
-void tmb_fully_connected_resident_dsp_s8(const tmb_fully_connected_t *op, const uint8_t *image, int8_t *arena);
+void tmb_fully_connected_resident_dsp_s8(const tmb_fully_connected_t *op, const uint8_t *image,
+                                         int8_t *arena);
 
 /* convolution over an input that already holds its padding */
 typedef struct {
