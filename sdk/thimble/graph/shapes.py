@@ -15,8 +15,8 @@ from thimble.graph.ops import (
     MaxPool2D,
     Op,
     Pad,
-    Pair,
     Padding,
+    Pair,
     Reshape,
     Softmax,
     op_name,
@@ -141,7 +141,8 @@ def _conv2d(op: Conv2D, first: Shape, weight: Shape | None) -> Shape:
     if weight is None or len(weight) != 4:
         raise ValueError(f"weights must have shape (O, KH, KW, I / groups), not {weight}")
     if weight[1:] != (*op.kernel, channels // op.groups):
-        raise ValueError(f"weights {weight} do not fit kernel {op.kernel}, {channels} channels, {op.groups} groups")
+        wanted = (*op.kernel, channels // op.groups)
+        raise ValueError(f"weights {weight} must be {wanted} after the output channels")
     if weight[0] % op.groups:
         raise ValueError(f"groups {op.groups} must divide the {weight[0]} output channels")
     out = _spatial((height, width), op.kernel, op.stride, op.padding, op.dilation)

@@ -23,7 +23,7 @@ def quantize_multiplier(real: float) -> tuple[int, int]:
         real: finite, >= 0, below 2^30.
 
     Returns:
-        ``(multiplier, shift)``: multiplier in 2^30 .. 2^31 - 1 (0 for factors below 2^-32), shift in -31 .. 30.
+        ``(multiplier, shift)``: multiplier 2^30 .. 2^31 - 1, or 0 for factors below 2^-32; shift -31 .. 30.
 
     Raises:
         ValueError: ``real`` is outside its range.

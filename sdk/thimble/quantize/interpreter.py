@@ -166,7 +166,9 @@ def _conv2d(op: LoweredConv2D, x: np.ndarray) -> np.ndarray:
     dtype = _exact_dtype(op.weights)
     kernel, stride = (op.kernel_h, op.kernel_w), (op.stride_h, op.stride_w)
     dilation = (op.dilation_h, op.dilation_w)
-    return _finish(op.q, conv2d(x.astype(dtype), op.weights.astype(dtype), op.groups, kernel, stride, dilation))
+    return _finish(
+        op.q, conv2d(x.astype(dtype), op.weights.astype(dtype), op.groups, kernel, stride, dilation)
+    )
 
 
 def _pad(op: LoweredPad, x: np.ndarray) -> np.ndarray:

@@ -94,7 +94,7 @@ class LoweredPad:
 
 @attrs.frozen(eq=False)
 class LoweredConv2D:
-    """``tmb_conv2d_t``; ``in_h`` and ``in_w`` are those *after* ``pad``, a kernel of its own that runs first."""
+    """``tmb_conv2d_t``; ``in_h`` and ``in_w`` are those *after* ``pad``, a kernel that runs before it."""
 
     weights: np.ndarray  # int8 [rows, cols]: rows = out_c, cols = kernel_h * kernel_w * in_c / groups
     q: Requant
@@ -150,8 +150,8 @@ class Rescale:
 
 @attrs.frozen
 class LoweredAdd:
-    """``tmb_add_t``: with ``s = rescale((a - ra.zero_point) << 20, ra) + rescale((b - rb.zero_point) << 20, rb)``,
-    ``y = clamp(rescale(s, ro) + ro.zero_point, min, max)``.
+    """``tmb_add_t``: ``y = clamp(rescale(s, ro) + ro.zero_point, min, max)``, where
+    ``s = rescale((a - ra.zero_point) << 20, ra) + rescale((b - rb.zero_point) << 20, rb)``.
 
     ``ra`` and ``rb`` bring both inputs to twice the larger input scale, ``ro`` to the output's over 2^20.
     """
@@ -177,7 +177,7 @@ class LoweredRequantize:
 
 @attrs.frozen
 class LoweredConcatInput:
-    """``tmb_concat_t``: ``rows`` runs of ``bytes`` go to every ``stride``-th byte of the output from ``at`` on.
+    """``tmb_concat_t``: ``rows`` runs of ``bytes`` go to every ``stride``-th byte of the output, from ``at``.
 
     ``requantize`` runs first, into a tensor of its own, where the input's quantisation is not the output's.
     """
@@ -290,6 +290,26 @@ def clamp_bounds(clamp: Clamp, quant: Quant) -> tuple[int, int]:
     )
 
 
+def requantization_factors(
+    input_scale: float, weight_scale: np.ndarray, output_scale: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """The ``multiplier`` and ``shift`` parameters of a layer with weights, from its three scales.
+
+    Args:
+        input_scale, output_scale: of the activations.
+        weight_scale: float32 ``[O]`` or ``[1]``.
+
+    Returns:
+        int32 multipliers and int8 shifts, as long as ``weight_scale``; the quotient is taken in float64.
+
+    Raises:
+        ValueError: a factor is outside ``quantize_multiplier``'s range.
+    """
+    factors = np.float64(input_scale) * weight_scale.astype(np.float64) / np.float64(output_scale)
+    pairs = [quantize_multiplier(float(factor)) for factor in factors]
+    return np.array([m for m, _ in pairs], np.int32), np.array([s for _, s in pairs], np.int8)
+
+
 def _in_units(bound: float, quant: Quant) -> int:
     return round_half_away(max(-1e6, min(1e6, float(np.float32(bound) / np.float32(quant.scale)))))
 
@@ -297,7 +317,10 @@ def _in_units(bound: float, quant: Quant) -> int:
 def _quant(layer: Layer, tensor: Tensor) -> Quant:
     if tensor.quant is None:
         raise ModelError(
-            "TMB1201", f"tensor {tensor.name} is not quantised", where=_where(layer), hint="quantise the graph first"
+            "TMB1201",
+            f"tensor {tensor.name} is not quantised",
+            where=_where(layer),
+            hint="quantise the graph first",
         )
     return tensor.quant
 
@@ -495,7 +518,7 @@ def _same_quant(layer: Layer, x: Tensor, output: Tensor) -> None:
     if _quant(layer, x) != _quant(layer, output):
         raise ModelError(
             "TMB1203",
-            f"{op_name(layer.op)} keeps its input's quantisation, but {x.quant} goes in and {output.quant} comes out",
+            f"{op_name(layer.op)} keeps its input's quantisation, but {x.quant} becomes {output.quant}",
             where=_where(layer),
             hint="give both tensors one scale and zero point",
         )
