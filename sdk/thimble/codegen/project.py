@@ -1,0 +1,192 @@
+"""Writes a PlatformIO project for a plan; it appears complete or not at all."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import attrs
+import numpy as np
+
+from thimble import __version__
+from thimble.codegen.render import render
+from thimble.codegen.spec import ModelSpec, model_spec
+from thimble.errors import DataError
+from thimble.graph.io import dumps
+from thimble.paths import resource
+from thimble.plan.plan import Plan
+from thimble.quantize.interpreter import run
+
+MANIFEST = "thimble.json"
+_NUMBERS_PER_LINE = 24
+_GOLDEN = 3
+
+
+@attrs.frozen
+class BoardEnvironment:
+    """The real board's environment in platformio.ini; ``environment`` is None for an emulated core."""
+
+    title: str = ""
+    environment: str | None = None
+    platform: str = ""
+    board: str = ""
+    framework: str = ""
+
+
+@attrs.frozen
+class GoldenCase:
+    """One golden test: int8 input and output as C source lines."""
+
+    name: str
+    index: int
+    input: tuple[str, ...]
+    output: tuple[str, ...]
+
+
+def write_project(
+    plan: Plan,
+    out: Path,
+    *,
+    emulated: tuple[str, ...],
+    board: BoardEnvironment | None = None,
+    manifest: Mapping[str, Any] | None = None,
+    inputs: np.ndarray | None = None,
+) -> Path:
+    """Writes the project of a plan to ``out`` and returns it.
+
+    Args:
+        plan: what to generate.
+        out: the project's folder; one that Thimble wrote before is replaced, but for ``src/main.c``.
+        emulated: targets that platformio.ini gets environments for; the plan's core comes first.
+        board: the real board, if any.
+        manifest: further keys for ``thimble.json``.
+        inputs: int8 ``(N, *input shape)`` golden inputs, of which the first few are used; default: noise.
+
+    Raises:
+        DataError: TMB2030, ``out`` exists and is not a Thimble project.
+    """
+    out = Path(out)
+    if out.exists() and (not out.is_dir() or (any(out.iterdir()) and not (out / MANIFEST).is_file())):
+        raise DataError(
+            "TMB2030",
+            "the output folder exists and holds something that Thimble did not write",
+            where=str(out),
+            hint="name another folder with --out, or empty this one",
+        )
+    model = dumps(plan.graph)
+    spec = model_spec(plan, model.sha256)
+    order = tuple(sorted(emulated, key=lambda name: (name != plan.core, emulated.index(name))))
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as aside:
+        new = Path(aside) / "new"
+        _fill(new, plan, spec, model.data, order, board or BoardEnvironment(), dict(manifest or {}), inputs)
+        if (out / "src" / "main.c").is_file():
+            shutil.copyfile(out / "src" / "main.c", new / "src" / "main.c")
+        if out.exists():
+            out.rename(Path(aside) / "old")
+        new.rename(out)
+    return out
+
+
+def _fill(
+    at: Path,
+    plan: Plan,
+    spec: ModelSpec,
+    model: bytes,
+    emulated: tuple[str, ...],
+    board: BoardEnvironment,
+    manifest: dict[str, Any],
+    inputs: np.ndarray | None,
+) -> None:
+    golden = _golden(plan, inputs)
+    context = {
+        "m": spec,
+        "emulated": emulated,
+        "default": emulated[0],
+        "board": board,
+        "golden": golden,
+        "tests": len(golden) + 3,
+        "sizes": _sizes(plan),
+        "rows": _rows(plan),
+    }
+    for path, template in {
+        "platformio.ini": "platformio.ini.j2",
+        f"include/{spec.name}.h": "model.h.j2",
+        f"src/{spec.name}.c": "model.c.j2",
+        f"src/{spec.name}_image.c": "image.c.j2",
+        "src/main.c": "main.c.j2",
+        "emulated/main.c": "emulated_main.c.j2",
+        "test/test_custom_runner.py": "test_custom_runner.py.j2",
+        "test/test_golden/test_main.c": "test_main.c.j2",
+        "test/test_golden/golden.h": "golden.h.j2",
+        "README.md": "project_readme.md.j2",
+    }.items():
+        (at / path).parent.mkdir(parents=True, exist_ok=True)
+        (at / path).write_text(render(template, **context))
+    ignore = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(resource("firmware"), at / "lib" / "thimble", ignore=ignore)
+    shutil.copytree(resource("boards") / "platform", at / "emulated" / "platform", ignore=ignore)
+    (at / "model.thimble").write_bytes(model)
+    (at / ".gitignore").write_text(".pio/\n")
+    facts = {
+        "thimble": __version__,
+        "name": spec.name,
+        "core": plan.core,
+        "objective": plan.objective,
+        "input_len": spec.input.size,
+        "output_len": spec.output.size,
+        **manifest,
+    }
+    (at / MANIFEST).write_text(json.dumps(facts, indent=2, sort_keys=True) + "\n")
+
+
+def _golden(plan: Plan, inputs: np.ndarray | None) -> tuple[GoldenCase, ...]:
+    graph = plan.graph
+    shape = graph.tensors[graph.inputs[0]].shape
+    if inputs is None:
+        inputs = np.random.default_rng(0).integers(-128, 128, (_GOLDEN, *shape)).astype(np.int8)
+    inputs = inputs[:_GOLDEN]
+    outputs = run(graph, inputs)[graph.outputs[0]]
+    return tuple(
+        GoldenCase(f"golden input {k}", k, _lines(x), _lines(y))
+        for k, (x, y) in enumerate(zip(inputs, outputs, strict=True))
+    )
+
+
+def _lines(values: np.ndarray) -> tuple[str, ...]:
+    flat = [f"{int(v)}," for v in values.reshape(-1)]
+    return tuple(" ".join(flat[k : k + _NUMBERS_PER_LINE]) for k in range(0, len(flat), _NUMBERS_PER_LINE))
+
+
+def _sizes(plan: Plan) -> dict[str, str]:
+    bounds = plan.bounds
+    return {
+        "image": f"{plan.image_bytes:,}",
+        "code": f"{bounds.code:,}" if bounds else "not measured",
+        "arena": f"{plan.arena_bytes:,}",
+        "stack": f"{bounds.stack:,}" if bounds else "not measured",
+        "fp32": f"{plan.graph.fp32_bytes:,}",
+        "ratio": f"{plan.ratio:.1f}",
+    }
+
+
+def _rows(plan: Plan) -> list[dict[str, str]]:
+    rows = []
+    for step in plan.steps:
+        choice = step.choice
+        nonzero = int(np.count_nonzero(plan.graph.layer(step.layer).weight)) if choice else 0
+        rows.append(
+            {
+                "layer": step.layer,
+                "op": step.op,
+                "codec": f"{choice.codec}, {choice.form}" if choice else "",
+                "bytes": f"{plan.stored_bytes(step.layer):,}" if choice else "",
+                "nonzero": f"{nonzero:,}" if choice else "",
+                "macs": f"{step.macs_executed:,}" if choice else "",
+            }
+        )
+    return rows

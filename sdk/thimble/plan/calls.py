@@ -1,0 +1,219 @@
+"""From a quantised Graph to kernel calls: one call per step, its constants final, its addresses still open."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import attrs
+
+from thimble.graph.graph import Graph, Layer
+from thimble.graph.ops import Reshape, op_name
+from thimble.plan.plan import Choice
+from thimble.quantize.lowering import (
+    Lowered,
+    LoweredAdd,
+    LoweredConcat,
+    LoweredConv2D,
+    LoweredFullyConnected,
+    LoweredPad,
+    LoweredPool2D,
+    LoweredRequantize,
+    LoweredReshape,
+    LoweredSoftmax,
+    Requant,
+)
+
+
+@attrs.frozen(eq=False)
+class Call:
+    """A kernel call on named tensors.
+
+    ``reads`` and ``fields`` name the descriptor's members; ``over`` is the member whose tensor the output may
+    overwrite if nothing reads it later.
+    """
+
+    name: str
+    layer: Layer
+    op: str
+    function: str
+    struct: str
+    reads: Mapping[str, str]  # descriptor member -> tensor
+    writes: str
+    constants: Mapping[str, Any]
+    over: tuple[str, ...] = ()
+    weights: Choice | None = None
+    requant: Requant | None = None
+    macs: int = 0
+    macs_executed: int = 0
+
+
+@attrs.frozen
+class Calls:
+    """All calls in order, the bytes of every tensor they touch, and which tensors are one and the same."""
+
+    calls: tuple[Call, ...]
+    sizes: Mapping[str, int]
+    root: Mapping[str, str]
+
+
+def list_calls(graph: Graph, lowered: Mapping[str, Lowered], choices: Mapping[str, Choice]) -> Calls:
+    """The kernel calls of a quantised graph, in the graph's own order."""
+    sizes = {name: t.size for name, t in graph.tensors.items()}
+    root = {name: name for name in graph.tensors}
+    calls: list[Call] = []
+    for layer in graph.layers:
+        if isinstance(layer.op, Reshape):
+            root[layer.output] = root[layer.inputs[0]]
+            continue
+        for call in _calls(layer, lowered[layer.name], choices.get(layer.name), sizes):
+            calls.append(
+                attrs.evolve(
+                    call,
+                    reads={member: root.get(t, t) for member, t in call.reads.items()},
+                    writes=root.get(call.writes, call.writes),
+                )
+            )
+    return Calls(tuple(calls), sizes, root)
+
+
+def _calls(layer: Layer, low: Lowered, choice: Choice | None, sizes: dict[str, int]) -> Iterator[Call]:
+    x = layer.inputs[0]
+    y = layer.output
+    match low:
+        case LoweredFullyConnected():
+            assert choice is not None
+            yield Call(
+                layer.name,
+                layer,
+                op_name(layer.op),
+                choice.function,
+                "tmb_fully_connected_t",
+                {"input": x},
+                y,
+                {},
+                weights=choice,
+                requant=low.q,
+                macs=low.weights.size,
+                macs_executed=_executed(choice, low.weights.size, int((low.weights != 0).sum())),
+            )
+        case LoweredConv2D():
+            assert choice is not None
+            if low.pad is not None:
+                padded = f"{layer.name}/padded"
+                sizes[padded] = low.in_h * low.in_w * low.in_c
+                yield _pad(f"{layer.name}/pad", layer, low.pad, x, padded)
+                x = padded
+            positions = low.out_h * low.out_w
+            op = "depthwise_conv2d" if low.groups == low.in_c and low.groups > 1 else "conv2d"
+            names = (
+                "in_h in_w in_c out_h out_w out_c kernel_h kernel_w stride_h stride_w dilation_h dilation_w "
+                "groups"
+            ).split()
+            yield Call(
+                layer.name,
+                layer,
+                op,
+                choice.function,
+                "tmb_conv2d_t",
+                {"input": x},
+                y,
+                {name: getattr(low, name) for name in names},
+                weights=choice,
+                requant=low.q,
+                macs=positions * low.weights.size,
+                macs_executed=positions * _executed(choice, low.weights.size, int((low.weights != 0).sum())),
+            )
+        case LoweredPool2D():
+            kind = "avg" if low.average else "max"
+            names = (
+                "in_h in_w channels out_h out_w kernel_h kernel_w stride_h stride_w pad_top pad_left min max"
+            ).split()
+            yield Call(
+                layer.name,
+                layer,
+                op_name(layer.op),
+                f"tmb_{kind}_pool2d_s8",
+                "tmb_pool2d_t",
+                {"input": x},
+                y,
+                {name: getattr(low, name) for name in names},
+                over=() if low.pad_top or low.pad_left else ("input",),
+            )
+        case LoweredPad():
+            yield _pad(layer.name, layer, low, x, y)
+        case LoweredAdd():
+            yield Call(
+                layer.name,
+                layer,
+                "add",
+                "tmb_add_s8",
+                "tmb_add_t",
+                {"a": x, "b": layer.inputs[1]},
+                y,
+                {
+                    "size": low.size,
+                    **{name: attrs.asdict(getattr(low, name)) for name in ("ra", "rb", "ro")},
+                    "min": low.min,
+                    "max": low.max,
+                },
+                over=("a", "b"),
+            )
+        case LoweredRequantize():
+            yield _requantize(layer.name, layer, low, x, y)
+        case LoweredConcat():
+            for k, part in enumerate(low.inputs):
+                source = layer.inputs[k]
+                if part.requantize is not None:
+                    scaled = f"{layer.name}/scaled{k}"
+                    sizes[scaled] = part.requantize.size
+                    yield _requantize(f"{layer.name}/requantize{k}", layer, part.requantize, source, scaled)
+                    source = scaled
+                yield Call(
+                    f"{layer.name}/{k}",
+                    layer,
+                    "concat",
+                    "tmb_concat_s8",
+                    "tmb_concat_t",
+                    {"input": source},
+                    y,
+                    {name: getattr(part, name) for name in ("rows", "bytes", "stride", "at")},
+                )
+        case LoweredSoftmax():
+            yield Call(
+                layer.name,
+                layer,
+                "softmax",
+                "tmb_softmax_s8",
+                "tmb_softmax_t",
+                {"input": x},
+                y,
+                {name: getattr(low, name) for name in ("rows", "cols", "multiplier", "shift", "diff_min")},
+            )
+        case LoweredReshape():
+            raise AssertionError("a reshape is no call")
+
+
+def _pad(name: str, layer: Layer, low: LoweredPad, x: str, y: str) -> Call:
+    fields = ("in_h", "in_w", "channels", "top", "bottom", "left", "right", "value")
+    constants = {f: getattr(low, f) for f in fields}
+    return Call(name, layer, "pad", "tmb_pad_s8", "tmb_pad_t", {"input": x}, y, constants)
+
+
+def _requantize(name: str, layer: Layer, low: LoweredRequantize, x: str, y: str) -> Call:
+    return Call(
+        name,
+        layer,
+        "requantize",
+        "tmb_requantize_s8",
+        "tmb_requantize_t",
+        {"input": x},
+        y,
+        attrs.asdict(low),
+        over=("input",),
+    )
+
+
+def _executed(choice: Choice, weights: int, nonzero: int) -> int:
+    """Products per output position: all weights in a dense form, the non-zero ones in a sparse form."""
+    return nonzero if choice.form in ("fused", "list") else weights

@@ -1,0 +1,166 @@
+"""Graph in, Plan out: codec, form, kernel, order and offsets for one core and objective."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+
+from thimble.errors import RecipeError
+from thimble.graph.graph import Graph
+from thimble.plan.arena import Arena, Buffer, place
+from thimble.plan.calls import Call, Calls, list_calls
+from thimble.plan.choose import choose
+from thimble.plan.describe import comment
+from thimble.plan.image import Image, Section, build, narrowest, section
+from thimble.plan.names import unique_c_names
+from thimble.plan.options import encode_all, options
+from thimble.plan.plan import Choice, Plan, Step
+from thimble.quantize.lowering import lower
+
+AUTO = "auto"
+
+
+def make_plan(
+    graph: Graph, core: str, objective: str = "balanced", codecs: str | Mapping[str, str] = AUTO
+) -> Plan:
+    """Plans a quantised graph.
+
+    Args:
+        graph: quantised, one input and one output.
+        core: a target's name, e.g. ``"cortex-m4"``.
+        objective: ``size``, ``speed`` or ``balanced``.
+        codecs: ``"auto"``, one codec for every layer, or one per layer's name (others are auto).
+
+    Raises:
+        ModelError: the graph cannot run in integers.
+        RecipeError: TMB3020 an unknown codec, TMB3021 an unknown layer, TMB3022 an unknown objective.
+    """
+    lowered = lower(graph)
+    ways = {}
+    candidates = {}
+    for layer in graph.weighted:
+        encoded = encode_all(layer)
+        candidates[layer.name] = {name: len(e.data) for name, e in encoded.items()}
+        ways[layer.name] = list(options(layer, graph, encoded, core))
+    choices = choose(ways, objective, _wanted(graph, codecs))
+    listed = list_calls(graph, lowered, choices)
+    image = build(list(_sections(listed)))
+    buffers = tuple(_buffers(graph, listed))
+    arena = place(buffers)
+    symbols = unique_c_names([call.name for call in listed.calls], prefix="op_")
+    steps = tuple(_step(call, symbols[call.name], graph, image, arena) for call in listed.calls)
+    return Plan(graph, core, objective, steps, buffers, listed.root, arena, image, candidates)
+
+
+def _wanted(graph: Graph, codecs: str | Mapping[str, str]) -> dict[str, str]:
+    if isinstance(codecs, str):
+        codecs = {} if codecs == AUTO else {layer.name: codecs for layer in graph.weighted}
+    known = {layer.name for layer in graph.weighted}
+    for name in codecs:
+        if name not in known:
+            raise RecipeError(
+                "TMB3021",
+                f"no layer {name!r} with weights",
+                where="[encode]",
+                hint=f"layers with weights: {', '.join(sorted(known))}",
+            )
+    return {name: codec for name, codec in codecs.items() if codec != AUTO}
+
+
+def _sections(listed: Calls) -> list[Section]:
+    sections = []
+    for call in listed.calls:
+        if call.weights is None or call.requant is None:
+            continue
+        q = call.requant
+        name = call.layer.name
+        sections.append(Section(f"{name}/weights", call.weights.encoded.data, 4))
+        sections.append(section(f"{name}/bias", narrowest(q.bias)))
+        sections.append(section(f"{name}/multiplier", q.multiplier.astype("int32")))
+        sections.append(section(f"{name}/shift", q.shift.astype("int8")))
+    return sections
+
+
+def _buffers(graph: Graph, listed: Calls) -> list[Buffer]:
+    first = {listed.root[name]: 0 for name in graph.inputs}
+    last = dict(first)
+    size: dict[str, int] = {}
+    for name, n in listed.sizes.items():
+        root = listed.root.get(name, name)
+        size[root] = max(size.get(root, 0), n)
+    for k, call in enumerate(listed.calls):
+        first.setdefault(call.writes, k)
+        last[call.writes] = max(last.get(call.writes, k), k)
+        for name in call.reads.values():
+            last[name] = k
+    for name in graph.outputs:
+        last[listed.root[name]] = len(listed.calls)
+    buffers = []
+    for k, call in enumerate(listed.calls):
+        if call.weights is not None and call.weights.scratch:
+            buffers.append(Buffer(f"{call.name}/scratch", call.weights.scratch, k, k))
+    over = {call.writes: _overwritten(call, k, last) for k, call in enumerate(listed.calls)}
+    for name, start in first.items():
+        buffers.append(Buffer(name, size[name], start, last[name], over.get(name)))
+    return buffers
+
+
+def _overwritten(call: Call, k: int, last: Mapping[str, int]) -> str | None:
+    for member in call.over:
+        if last[call.reads[member]] == k:
+            return call.reads[member]
+    return None
+
+
+def _step(call: Call, symbol: str, graph: Graph, image: Image, arena: Arena) -> Step:
+    fields: dict[str, object] = {}
+    scratch = 0
+    if call.weights is not None and call.requant is not None:
+        fields["w"] = _weights_fields(call.layer.name, call.weights, image)
+        q = call.requant
+        fields["q"] = {
+            "bias": image.offsets[f"{call.layer.name}/bias"],
+            "multiplier": image.offsets[f"{call.layer.name}/multiplier"],
+            "shift": image.offsets[f"{call.layer.name}/shift"],
+            "bias_bytes": q.bias_bytes,
+            "per_channel": int(q.per_channel),
+            "zero_point": q.zero_point,
+            "min": q.min,
+            "max": q.max,
+        }
+        scratch = arena.offsets.get(f"{call.name}/scratch", 0)
+    for member, tensor in call.reads.items():
+        fields[member] = arena.offsets[tensor]
+    fields["output"] = arena.offsets[call.writes]
+    if scratch:
+        fields["scratch"] = scratch
+    fields |= call.constants
+    if call.weights is not None and call.weights.source is not None:
+        fields["source"] = f"&{call.weights.source}"
+    return Step(
+        layer=call.name,
+        op=call.op,
+        symbol=symbol,
+        function=call.function,
+        struct=call.struct,
+        fields=fields,
+        inputs=tuple(call.reads.values()),
+        output=call.writes,
+        macs=call.macs,
+        macs_executed=call.macs_executed,
+        choice=call.weights,
+        comment=comment(call, graph),
+    )
+
+
+def _weights_fields(layer: str, choice: Choice, image: Image) -> dict[str, int]:
+    enc = choice.encoded
+    return {
+        "data": image.offsets[f"{layer}/weights"],
+        "bytes": len(enc.data),
+        "rows": enc.rows,
+        "cols": enc.cols,
+        "row_max": enc.row_max,
+    }
+
+

@@ -1,0 +1,101 @@
+"""The Plan: what to run, on which bytes, at which addresses, for one core and objective."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+
+from thimble.codecs import Encoded
+from thimble.graph.graph import Graph
+from thimble.plan.arena import Arena, Buffer
+from thimble.plan.image import Image
+
+
+@attrs.frozen(eq=False)
+class Choice:
+    """One way to run a layer: a codec, the form its weights reach the kernel in, and the kernel.
+
+    ``bytes`` is exact, ``scratch`` is exact, ``instructions`` is the estimate the choice rests on.
+    """
+
+    codec: str
+    form: str  # fused | list | row | resident
+    function: str
+    source: str | None  # C name of the decoder, where the kernel takes one
+    encoded: Encoded
+    scratch: int
+    instructions: int
+
+    @property
+    def bytes(self) -> int:
+        return len(self.encoded.data)
+
+
+@attrs.frozen(eq=False)
+class Step:
+    """One kernel call: its descriptor, ready for a template, and what a reader wants to know of it."""
+
+    layer: str
+    op: str
+    symbol: str  # C name of the descriptor
+    function: str
+    struct: str
+    fields: Mapping[str, Any]  # int, str (a C expression) or a mapping of the same
+    inputs: tuple[str, ...]
+    output: str
+    macs: int = 0
+    macs_executed: int = 0
+    choice: Choice | None = None
+    comment: str = ""
+
+
+@attrs.frozen
+class Bounds:
+    """Upper bounds in bytes on what only the compiler decides, from the measured table of one compiler."""
+
+    code: int
+    stack: int
+    compiler: str
+
+
+@attrs.frozen(eq=False)
+class Plan:
+    """Everything that code generation needs; all sizes in bytes and final but for code and stack.
+
+    ``root`` names for every tensor the buffer that holds its bytes; ``candidates`` the bytes of every codec.
+    """
+
+    graph: Graph
+    core: str
+    objective: str
+    steps: tuple[Step, ...]
+    buffers: tuple[Buffer, ...]
+    root: Mapping[str, str]
+    arena: Arena
+    image: Image
+    candidates: Mapping[str, Mapping[str, int]]  # layer -> codec -> bytes
+    bounds: Bounds | None = None  # None where the table has no such core
+
+    @property
+    def arena_bytes(self) -> int:
+        return self.arena.bytes
+
+    @property
+    def image_bytes(self) -> int:
+        """All that the firmware stores for the model: encoded weights, biases, scales, headers, padding."""
+        return len(self.image.data)
+
+    @property
+    def ratio(self) -> float:
+        """float32 bytes of the original parameters over all stored bytes."""
+        return self.graph.fp32_bytes / self.image_bytes
+
+    def offset(self, tensor: str) -> int:
+        """Where a tensor lies in the arena."""
+        return self.arena.offsets[self.root[tensor]]
+
+    def stored_bytes(self, layer: str) -> int:
+        """Bytes of the image that belong to one layer, padding and header not included."""
+        return sum(len(s.data) for s in self.image.sections if s.name.split("/")[0] == layer)
