@@ -3,7 +3,13 @@
  * Contract of every kernel: bit-exact with Thimble's integer reference, which is TFLite's; trusts its
  * descriptor (static asserts and the generator vouch for it), never the bits of the image. A kernel gets its
  * descriptor, the image (constants in flash) and the arena (all activations and scratch); descriptors
- * hold byte offsets into the two. Layouts: activations NHWC, weights [O][KH][KW][I / groups]. */
+ * hold byte offsets into the two. Layouts: activations NHWC int8 (-128..127), weights [O][KH][KW][I / groups]
+ * int8. Nothing is kept between calls; a kernel writes its output and its scratch and nothing else, and the
+ * generator, who owns the arena, keeps inputs, output and scratch apart unless a comment allows otherwise.
+ *
+ * Scratch in bytes is exact. align4(n) is n rounded up to a multiple of 4; codec(form) is what the decoder
+ * asks for in that form. A kernel that names no scratch uses none, and its descriptor's offset is not read.
+ */
 #ifndef THIMBLE_KERNELS_H
 #define THIMBLE_KERNELS_H
 
@@ -41,7 +47,7 @@ typedef struct {
 
 /* A source of weights in one form: a codec's decoder seen by a kernel. open() binds state to the encoded
  * weights; next() decodes the next row, in order: a list source writes at most row_max tmb_nz_t in rising
- * offset order and returns how many; a row source writes cols int8 and returns cols. */
+ * offset order, all below cols, and returns how many; a row source writes cols int8 and returns cols. */
 typedef struct {
     void (*open)(void *state, const tmb_weights_t *w, const uint8_t *image, void *scratch);
     uint32_t (*next)(void *state, void *out);
@@ -66,14 +72,14 @@ typedef struct {
     const tmb_source_t *source; /* row form only */
 } tmb_fully_connected_t;
 
-/* fused: decode, multiply, accumulate; one instance per codec */
+/* fused: decode, multiply, accumulate; one instance per codec. scratch: codec(fused) */
 void tmb_fully_connected_sri_s8(const tmb_fully_connected_t *op, const uint8_t *image, int8_t *arena);
 void tmb_fully_connected_xor_s8(const tmb_fully_connected_t *op, const uint8_t *image, int8_t *arena);
 void tmb_fully_connected_sri_xor_s8(const tmb_fully_connected_t *op, const uint8_t *image, int8_t *arena);
-/* dense row: op->source decodes cols int8 into scratch, then a dot product */
+/* dense row: op->source decodes a row, then a dot product. scratch: align4(cols) + codec(row) */
 void tmb_fully_connected_row_s8(const tmb_fully_connected_t *op, const uint8_t *image, int8_t *arena);
 void tmb_fully_connected_row_dsp_s8(const tmb_fully_connected_t *op, const uint8_t *image, int8_t *arena);
-/* resident: int8 rows read in place from the image */
+/* resident: int8 rows read in place from image + w.data, four at once */
 void tmb_fully_connected_resident_s8(const tmb_fully_connected_t *op, const uint8_t *image, int8_t *arena);
 void tmb_fully_connected_resident_dsp_s8(const tmb_fully_connected_t *op, const uint8_t *image,
                                          int8_t *arena);
@@ -90,14 +96,28 @@ typedef struct {
     const tmb_source_t *source;
 } tmb_conv2d_t;
 
+/* sparse: one channel's non-zeros, decoded once, at every output position; products done are non-zeros times
+ * positions. scratch: 4 * row_max + codec(list). A window must span less than 65,536 input bytes:
+ * ((kernel_h - 1) * dilation_h * in_w + (kernel_w - 1) * dilation_w) * in_c + in_c / groups <= 65536. */
 void tmb_conv2d_list_s8(const tmb_conv2d_t *op, const uint8_t *image, int8_t *arena);
+/* the same on a planar copy of the input, eight positions at once. With
+ * plane = stride_h * stride_w * ceil(in_h / stride_h) * ceil(in_w / stride_w),
+ * scratch: align4(in_c * plane + 7) + 4 * row_max + codec(list), in this order.
+ * A group's planes must take at most 65,536 bytes: in_c / groups * plane <= 65536. */
 void tmb_conv2d_list_dsp_s8(const tmb_conv2d_t *op, const uint8_t *image, int8_t *arena);
+/* dense row: one channel's weights, decoded once, at every output position.
+ * scratch: align4(cols) + codec(row) */
 void tmb_conv2d_row_s8(const tmb_conv2d_t *op, const uint8_t *image, int8_t *arena);
 void tmb_conv2d_row_dsp_s8(const tmb_conv2d_t *op, const uint8_t *image, int8_t *arena);
+/* resident: int8 rows read in place from image + w.data */
 void tmb_conv2d_resident_s8(const tmb_conv2d_t *op, const uint8_t *image, int8_t *arena);
 void tmb_conv2d_resident_dsp_s8(const tmb_conv2d_t *op, const uint8_t *image, int8_t *arena);
+/* for in_c == groups, out_c a multiple of it: cheaper than the above. scratch: 4 * cols; a window's span is
+ * limited as tmb_conv2d_list_s8's */
 void tmb_depthwise_conv2d_resident_s8(const tmb_conv2d_t *op, const uint8_t *image, int8_t *arena);
 
+/* windows are cut off at the input's border: padding is never read. The output may lie on the input
+ * (same offset) where pad_top and pad_left are 0. */
 typedef struct {
     uint32_t input, output;
     uint16_t in_h, in_w, channels;
@@ -107,6 +127,7 @@ typedef struct {
     int8_t min, max;
 } tmb_pool2d_t;
 
+/* input and output share one quantisation */
 void tmb_max_pool2d_s8(const tmb_pool2d_t *op, const uint8_t *image, int8_t *arena);
 void tmb_avg_pool2d_s8(const tmb_pool2d_t *op, const uint8_t *image, int8_t *arena);
 

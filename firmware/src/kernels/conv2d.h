@@ -1,0 +1,91 @@
+/* What the convolution kernels share: the walk over output positions, and one output channel at a time. */
+#ifndef TMB_CONV2D_H
+#define TMB_CONV2D_H
+
+#include "requant.h"
+
+/* walks over the output positions in order; `input` is where the position's window begins */
+typedef struct {
+    const int8_t *input;
+    int32_t step, wrap; /* to the next position in the row, and from a row's last to the next row */
+    uint32_t column, columns;
+    uint32_t left; /* positions not yet taken */
+} tmb_positions_t;
+
+static inline tmb_positions_t tmb_positions(const tmb_conv2d_t *op, const int8_t *arena, uint32_t channel) {
+    const uint32_t group = channel / ((uint32_t)op->out_c / op->groups);
+    const int32_t in_c = op->in_c;
+    tmb_positions_t p;
+    p.input = arena + op->input + group * ((uint32_t)op->in_c / op->groups);
+    p.step = op->stride_w * in_c;
+    p.wrap = op->stride_h * op->in_w * in_c - (op->out_w - 1) * p.step;
+    p.column = p.columns = op->out_w;
+    p.left = (uint32_t)op->out_h * op->out_w;
+    return p;
+}
+
+/* the position's window; past the last position, again the last one's, so that blocks need no tail */
+static inline const int8_t *tmb_next_position(tmb_positions_t *p) {
+    const int8_t *input = p->input;
+    if (p->left > 1) {
+        p->input += --p->column != 0 ? p->step : p->wrap;
+        if (p->column == 0) {
+            p->column = p->columns;
+        }
+    }
+    if (p->left > 0) {
+        p->left--;
+    }
+    return input;
+}
+
+/* The weights of one window row that meet consecutive input bytes, and how often that happens. */
+typedef struct {
+    uint32_t length; /* bytes in a run */
+    uint32_t runs;   /* runs in a window row */
+    uint32_t step;   /* input bytes from run to run */
+    uint32_t row;    /* input bytes from the start of one window row to the next */
+} tmb_runs_t;
+
+static inline tmb_runs_t tmb_runs(const tmb_conv2d_t *op) {
+    tmb_runs_t r;
+    r.length = (uint32_t)op->in_c / op->groups;
+    r.runs = op->kernel_w;
+    r.step = (uint32_t)op->dilation_w * op->in_c;
+    r.row = (uint32_t)op->dilation_h * op->in_w * op->in_c;
+    if (op->dilation_w == 1 && op->groups == 1) {
+        r.length *= r.runs;
+        r.runs = 1;
+    }
+    return r;
+}
+
+/* Stores up to four outputs of one channel, as many as there were positions. */
+static inline int8_t *tmb_store4(int8_t *y, uint32_t stride, uint32_t count, const tmb_channel_t *c,
+                                 int32_t a0, int32_t a1, int32_t a2, int32_t a3) {
+    y[0] = tmb_channel_requantize(c, a0);
+    if (count > 1) {
+        y[stride] = tmb_channel_requantize(c, a1);
+    }
+    if (count > 2) {
+        y[2 * stride] = tmb_channel_requantize(c, a2);
+    }
+    if (count > 3) {
+        y[3 * stride] = tmb_channel_requantize(c, a3);
+    }
+    return y + 4 * stride;
+}
+
+/* Turns columns of a weight row into byte offsets from a window's start, in place; returns how many are
+ * sound: it stops at one that is not in rising order or not below cols. */
+uint32_t tmb_conv2d_locate(const tmb_conv2d_t *op, tmb_nz_t *taps, uint32_t n);
+
+/* One output channel at every position, from located taps or from a dense row of cols weights. */
+void tmb_conv2d_channel_taps_s8(const tmb_conv2d_t *op, const uint8_t *image, int8_t *arena, uint32_t channel,
+                                const tmb_nz_t *taps, uint32_t n);
+void tmb_conv2d_channel_row_s8(const tmb_conv2d_t *op, const uint8_t *image, int8_t *arena, uint32_t channel,
+                               const int8_t *row);
+void tmb_conv2d_channel_row_dsp_s8(const tmb_conv2d_t *op, const uint8_t *image, int8_t *arena,
+                                   uint32_t channel, const int8_t *row);
+
+#endif

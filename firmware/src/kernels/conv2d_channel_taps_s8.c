@@ -1,0 +1,26 @@
+#include "conv2d.h"
+
+void tmb_conv2d_channel_taps_s8(const tmb_conv2d_t *op, const uint8_t *image, int8_t *arena, uint32_t channel,
+                                const tmb_nz_t *taps, uint32_t n) {
+    const tmb_channel_t c = tmb_channel(&op->q, image, channel, op->w.cols);
+    const tmb_nz_t *end = taps + n;
+    tmb_positions_t p = tmb_positions(op, arena, channel);
+    int8_t *y = arena + op->output + channel;
+    while (p.left > 0) {
+        const uint32_t count = p.left;
+        const int8_t *x0 = tmb_next_position(&p);
+        const int8_t *x1 = tmb_next_position(&p);
+        const int8_t *x2 = tmb_next_position(&p);
+        const int8_t *x3 = tmb_next_position(&p);
+        int32_t a0 = c.bias, a1 = c.bias, a2 = c.bias, a3 = c.bias;
+        for (const tmb_nz_t *t = taps; t != end; t++) {
+            const uint32_t at = t->offset;
+            const int32_t w = t->value;
+            a0 += w * x0[at];
+            a1 += w * x1[at];
+            a2 += w * x2[at];
+            a3 += w * x3[at];
+        }
+        y = tmb_store4(y, op->out_c, count, &c, a0, a1, a2, a3);
+    }
+}

@@ -1,0 +1,78 @@
+/* The Cortex-M DSP instructions that kernels use, on words of two int16 or four int8 lanes; the same in plain
+ * C elsewhere, so that every kernel compiles and gives equal bits on every target. Little-endian. */
+#ifndef TMB_DSP_H
+#define TMB_DSP_H
+
+#include <stdint.h>
+#include <string.h>
+
+#if defined(__ARM_FEATURE_DSP) && __ARM_FEATURE_DSP
+#include <arm_acle.h>
+#define TMB_HAS_DSP 1
+#else
+#define TMB_HAS_DSP 0
+#endif
+
+/* four bytes at any address: one LDR where unaligned loads work */
+static inline uint32_t tmb_load_s8x4(const int8_t *p) {
+    uint32_t word;
+    memcpy(&word, p, sizeof word);
+    return word;
+}
+
+static inline int32_t tmb_lane_low(uint32_t x) {
+    return (int16_t)(x & 0xffffu);
+}
+
+static inline int32_t tmb_lane_high(uint32_t x) {
+    return (int16_t)(x >> 16);
+}
+
+/* bytes 0 and 2 as two int16 */
+static inline uint32_t tmb_sxtb16(uint32_t x) {
+#if TMB_HAS_DSP
+    return (uint32_t)__sxtb16((int8x4_t)x);
+#else
+    return ((uint32_t)(int8_t)(x & 0xffu) & 0xffffu) | (uint32_t)(int8_t)(x >> 16 & 0xffu) << 16;
+#endif
+}
+
+/* bytes 1 and 3 as two int16; in assembly, because GCC does not fold the rotation into the instruction */
+static inline uint32_t tmb_sxtb16_ror8(uint32_t x) {
+#if TMB_HAS_DSP
+    uint32_t y;
+    __asm__("sxtb16 %0, %1, ror #8" : "=r"(y) : "r"(x));
+    return y;
+#else
+    return tmb_sxtb16(x >> 8);
+#endif
+}
+
+/* acc + low * low + high * high */
+static inline int32_t tmb_smlad(uint32_t x, uint32_t y, int32_t acc) {
+#if TMB_HAS_DSP
+    return __smlad((int16x2_t)x, (int16x2_t)y, acc);
+#else
+    return acc + tmb_lane_low(x) * tmb_lane_low(y) + tmb_lane_high(x) * tmb_lane_high(y);
+#endif
+}
+
+/* acc + low of x * high of y */
+static inline int32_t tmb_smlabt(uint32_t x, uint32_t y, int32_t acc) {
+#if TMB_HAS_DSP
+    return __smlabt((int32_t)x, (int32_t)y, acc);
+#else
+    return acc + tmb_lane_low(x) * tmb_lane_high(y);
+#endif
+}
+
+/* acc + high of x * high of y */
+static inline int32_t tmb_smlatt(uint32_t x, uint32_t y, int32_t acc) {
+#if TMB_HAS_DSP
+    return __smlatt((int32_t)x, (int32_t)y, acc);
+#else
+    return acc + tmb_lane_high(x) * tmb_lane_high(y);
+#endif
+}
+
+#endif
