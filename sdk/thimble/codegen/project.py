@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import tempfile
@@ -24,6 +25,7 @@ from thimble.quantize.interpreter import run
 MANIFEST = "thimble.json"
 _NUMBERS_PER_LINE = 24
 _GOLDEN = 3
+_KEPT = ("src/main.c", ".pio", ".thimble")  # the user's file, and what is only slow to make again
 
 
 @attrs.frozen
@@ -78,18 +80,26 @@ def write_project(
             hint="name another folder with --out, or empty this one",
         )
     model = dumps(plan.graph)
-    spec = model_spec(plan, model.sha256)
+    spec = model_spec(plan, hashlib.sha256(model).hexdigest())
     order = tuple(sorted(emulated, key=lambda name: (name != plan.core, emulated.index(name))))
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as aside:
         new = Path(aside) / "new"
-        _fill(new, plan, spec, model.data, order, board or BoardEnvironment(), dict(manifest or {}), inputs)
-        if (out / "src" / "main.c").is_file():
-            shutil.copyfile(out / "src" / "main.c", new / "src" / "main.c")
+        _fill(new, plan, spec, model, order, board or BoardEnvironment(), dict(manifest or {}), inputs)
+        for kept in _KEPT:
+            if (out / kept).exists():
+                _move(out / kept, new / kept)
         if out.exists():
             out.rename(Path(aside) / "old")
         new.rename(out)
     return out
+
+
+def _move(old: Path, new: Path) -> None:
+    if old.is_file():
+        shutil.copyfile(old, new)
+    else:
+        shutil.move(old, new)
 
 
 def _fill(

@@ -10,8 +10,7 @@ import attrs
 import numpy as np
 
 from thimble.codecs import Encoded
-from thimble.graph.graph import Graph, Layer
-from thimble.graph.ops import Conv2D
+from thimble.quantize.lowering import LoweredConv2D, LoweredFullyConnected
 
 
 @attrs.frozen
@@ -55,28 +54,21 @@ _BY_CORE = {
 }
 
 
-def instructions(layer: Layer, graph: Graph, enc: Encoded, form: str, core: str) -> int:
+def instructions(low: LoweredFullyConnected | LoweredConv2D, enc: Encoded, form: str, core: str) -> int:
     """Estimated instructions of one inference of this layer in this codec and form."""
     rates = _BY_CORE.get(core, _PLAIN)
-    nonzero = int(np.count_nonzero(layer.weight))
-    weights = enc.rows * enc.cols
-    positions = 1
-    if isinstance(layer.op, Conv2D):
-        out_h, out_w, _ = graph.tensors[layer.output].shape
-        positions = out_h * out_w
+    nonzero = int(np.count_nonzero(low.weights))
+    weights = low.weights.size
+    positions = low.out_h * low.out_w if isinstance(low, LoweredConv2D) else 1
     total = rates.output * enc.rows * positions
-    if form == "fused":
-        total += rates.decode[enc.codec] * nonzero + _mask_walk(rates, enc)
-    elif form == "list":
-        total += rates.decode[enc.codec] * nonzero + _mask_walk(rates, enc)
-        total += rates.sparse_product * nonzero * positions
+    if form in ("fused", "list"):
+        total += rates.decode[enc.codec] * nonzero
+        if enc.codec == "xor":  # an XOR network decodes every position, pruned or not
+            total += rates.expand["xor"] * weights
+        if form == "list":
+            total += rates.sparse_product * nonzero * positions
     else:
         if form == "row":
             total += rates.decode[enc.codec] * nonzero + rates.expand[enc.codec] * weights
         total += rates.dense_product * weights * positions
     return round(total)
-
-
-def _mask_walk(rates: Rates, enc: Encoded) -> float:
-    """An XOR network decodes every position, pruned or not."""
-    return rates.expand["xor"] * enc.rows * enc.cols if enc.codec == "xor" else 0.0

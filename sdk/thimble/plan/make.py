@@ -15,7 +15,7 @@ from thimble.plan.image import Image, Section, build, narrowest, section
 from thimble.plan.names import unique_c_names
 from thimble.plan.options import encode_all, options
 from thimble.plan.plan import Choice, Plan, Step
-from thimble.quantize.lowering import lower
+from thimble.quantize.lowering import LoweredConv2D, LoweredFullyConnected, lower
 
 AUTO = "auto"
 
@@ -39,9 +39,11 @@ def make_plan(
     ways = {}
     candidates = {}
     for layer in graph.weighted:
-        encoded = encode_all(layer)
+        low = lowered[layer.name]
+        assert isinstance(low, LoweredFullyConnected | LoweredConv2D)
+        encoded = encode_all(low.weights)
         candidates[layer.name] = {name: len(e.data) for name, e in encoded.items()}
-        ways[layer.name] = list(options(layer, graph, encoded, core))
+        ways[layer.name] = list(options(low, encoded, core))
     choices = choose(ways, objective, _wanted(graph, codecs))
     listed = list_calls(graph, lowered, choices)
     image = build(list(_sections(listed)))

@@ -1,77 +1,89 @@
-"""Every way to run a layer with weights on one core: codec x form x kernel, with exact bytes and scratch."""
+"""Every way to run a layer with weights on one core: codec x form x kernel, with exact bytes and scratch.
+
+Scratch sizes and limits mirror the kernels' comments in firmware/include/thimble_kernels.h.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
-from thimble.codecs import CODECS, Encoded, scratch_bytes
-from thimble.graph.graph import Graph, Layer
-from thimble.graph.ops import Conv2D
+import attrs
+import numpy as np
+
+from thimble.codecs import CODECS, Encoded
 from thimble.plan.arena import align
 from thimble.plan.cost import instructions
 from thimble.plan.plan import Choice
+from thimble.quantize.lowering import LoweredConv2D, LoweredFullyConnected
 
 DSP_CORES = frozenset({"cortex-m4", "cortex-m7", "cortex-m33", "cortex-m55"})
+_OFFSETS = 1 << 16  # what a list's 16-bit offset reaches
 _NZ_BYTES = 4
 
-
-def encode_all(layer: Layer) -> dict[str, Encoded]:
-    """The layer's weights in every codec, ``{codec: Encoded}``."""
-    rows = layer.weight.shape[0]
-    matrix = layer.weight.reshape(rows, -1)
-    return {name: codec.encode(matrix) for name, codec in CODECS.items()}
+Weighted = LoweredFullyConnected | LoweredConv2D
 
 
-def options(layer: Layer, graph: Graph, encoded: dict[str, Encoded], core: str) -> Iterator[Choice]:
+@attrs.frozen
+class Kernel:
+    """A kernel that can run a layer: its form, C name and scratch beside that of the codec."""
+
+    form: str
+    function: str
+    scratch: int
+
+
+def encode_all(weights: np.ndarray) -> dict[str, Encoded]:
+    """int8 ``[rows, cols]`` in every codec, ``{codec: Encoded}``."""
+    return {name: codec.encode(weights) for name, codec in CODECS.items()}
+
+
+def options(low: Weighted, encoded: Mapping[str, Encoded], core: str) -> Iterator[Choice]:
     """All choices for one layer that the runtime has kernels for."""
-    find = _conv_kernels if isinstance(layer.op, Conv2D) else _fully_connected_kernels
     for codec, enc in encoded.items():
-        for form, function in find(layer, graph, codec, core):
+        find = _conv2d if isinstance(low, LoweredConv2D) else _fully_connected
+        for kernel in find(low, enc, "_dsp" if core in DSP_CORES else ""):
+            sourced = kernel.form in ("list", "row")
             yield Choice(
                 codec=codec,
-                form=form,
-                function=function,
-                source=None if form in ("fused", "resident") else f"tmb_{codec.replace('+', '_')}_{form}",
+                form=kernel.form,
+                function=kernel.function,
+                source=f"tmb_{codec.replace('+', '_')}_{kernel.form}" if sourced else None,
                 encoded=enc,
-                scratch=_scratch(layer, graph, enc, form, function),
-                instructions=instructions(layer, graph, enc, form, core),
+                scratch=kernel.scratch + align(CODECS[codec].scratch_bytes(enc, kernel.form)),
+                instructions=instructions(low, enc, kernel.form, core),
             )
 
 
-def _fully_connected_kernels(
-    layer: Layer, graph: Graph, codec: str, core: str
-) -> Iterator[tuple[str, str]]:
-    dsp = "_dsp" if core in DSP_CORES else ""
-    if codec == "dense":
-        yield "resident", f"tmb_fully_connected_resident{dsp}_s8"
+def _fully_connected(low: Weighted, enc: Encoded, dsp: str) -> Iterator[Kernel]:
+    if enc.codec == "dense":
+        yield Kernel("resident", f"tmb_fully_connected_resident{dsp}_s8", 0)
         return
-    yield "fused", f"tmb_fully_connected_{codec.replace('+', '_')}_s8"
-    yield "row", f"tmb_fully_connected_row{dsp}_s8"
+    yield Kernel("fused", f"tmb_fully_connected_{enc.codec.replace('+', '_')}_s8", 0)
+    yield Kernel("row", f"tmb_fully_connected_row{dsp}_s8", align(enc.cols))
 
 
-def _conv_kernels(layer: Layer, graph: Graph, codec: str, core: str) -> Iterator[tuple[str, str]]:
-    dsp = "_dsp" if core in DSP_CORES else ""
-    channels = graph.tensors[layer.inputs[0]].shape[2]
-    if codec == "dense":
-        if layer.op.groups == channels and layer.weight.shape[0] == channels:
-            yield "resident", "tmb_depthwise_conv2d_resident_s8"
-        else:
-            yield "resident", f"tmb_conv2d_resident{dsp}_s8"
+def _conv2d(low: Weighted, enc: Encoded, dsp: str) -> Iterator[Kernel]:
+    assert isinstance(low, LoweredConv2D)
+    if enc.codec == "dense":
+        if low.in_c == low.groups and low.groups > 1 and _window(low) <= _OFFSETS:
+            yield Kernel("resident", "tmb_depthwise_conv2d_resident_s8", _NZ_BYTES * enc.cols)
+        yield Kernel("resident", f"tmb_conv2d_resident{dsp}_s8", 0)
         return
-    yield "list", f"tmb_conv2d_list{dsp}_s8"
-    yield "row", f"tmb_conv2d_row{dsp}_s8"
+    if _window(low) <= _OFFSETS:
+        yield Kernel("list", "tmb_conv2d_list_s8", _NZ_BYTES * enc.row_max)
+    plane = _plane(low)
+    if dsp and low.in_c // low.groups * plane <= _OFFSETS:
+        planes = align(low.in_c * plane + 7)
+        yield Kernel("list", "tmb_conv2d_list_dsp_s8", planes + _NZ_BYTES * enc.row_max)
+    yield Kernel("row", f"tmb_conv2d_row{dsp}_s8", align(enc.cols))
 
 
-def _scratch(layer: Layer, graph: Graph, enc: Encoded, form: str, function: str) -> int:
-    own = {"fused": 0, "list": _NZ_BYTES * enc.row_max, "row": align(enc.cols), "resident": 0}[form]
-    total = align(own) + align(scratch_bytes(enc, form))
-    if function in PLANES:
-        total += PLANES[function](layer, graph)
-    return total
+def _window(low: LoweredConv2D) -> int:
+    """Input bytes that one window spans."""
+    rows = (low.kernel_h - 1) * low.dilation_h * low.in_w
+    return (rows + (low.kernel_w - 1) * low.dilation_w) * low.in_c + low.in_c // low.groups
 
 
-def _list_dsp_planes(layer: Layer, graph: Graph) -> int:
-    raise NotImplementedError
-
-
-PLANES = {}
+def _plane(low: LoweredConv2D) -> int:
+    """Bytes of one channel in the planar copy of the DSP list kernel, split by stride."""
+    return low.stride_h * low.stride_w * -(-low.in_h // low.stride_h) * -(-low.in_w // low.stride_w)

@@ -1,0 +1,90 @@
+"""`thimble bench`: instructions, cycles, flash and RAM of a project on its targets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from thimble.commands.build import read_project
+from thimble.commands.inputs import read_samples
+from thimble.commands.output import table
+from thimble.commands.targets import plan_for, project_for
+
+DEFAULT_TARGETS = ("cortex-m4", "rv32imac")
+
+
+def bench(folder: Path, *, targets: Sequence[str] = (), inputs: Path | None = None) -> dict[str, Any]:
+    """Measures one inference per target, of the first sample of ``inputs`` or of noise."""
+    from thimble.emulate import load_project, measure, sizes
+
+    graph, _ = read_project(folder)
+    if inputs is not None:
+        x = read_samples(inputs, graph, limit=1).x
+    else:
+        shape = graph.tensors[graph.inputs[0]].shape
+        x = np.random.default_rng(0).integers(-128, 128, (1, *shape)).astype(np.int8)
+    document: dict[str, Any] = {"targets": {}}
+    for name in targets or DEFAULT_TARGETS:
+        plan = plan_for(folder, name)
+        project = load_project(project_for(folder, name))
+        run = measure(project, name, x)
+        size = sizes(project, name)
+        stack = run.stack_bytes
+        document["targets"][name] = {
+            "instructions": run.instructions,
+            "cycles": run.cycles,
+            "cycle_model": run.cycle_model,
+            "flash": {"code": size.code, "weights": size.weights, "total": size.code + size.weights},
+            "ram": {
+                "arena": plan.arena_bytes,
+                "stack": stack,
+                "static": size.static,
+                "total": plan.arena_bytes + size.static + (stack or 0),
+            },
+            "layers": [
+                {
+                    "name": step.layer,
+                    "op": step.op,
+                    "codec": step.choice.codec if step.choice else None,
+                    "form": step.choice.form if step.choice else None,
+                    "macs": step.macs,
+                    "macs_executed": step.macs_executed,
+                    "instructions": count,
+                }
+                for step, count in zip(plan.steps, run.layers or [None] * len(plan.steps), strict=True)
+            ],
+        }
+    return document
+
+
+def show_bench(document: dict[str, Any]) -> None:
+    """The document as tables on stderr."""
+    table(
+        "one inference; instructions are exact, cycles modelled at zero wait states; bytes",
+        ["target", "instructions", "cycles", "code", "weights", "flash", "arena", "stack", "static", "RAM"],
+        [
+            [
+                name,
+                t["instructions"],
+                t["cycles"],
+                *(t["flash"][key] for key in ("code", "weights", "total")),
+                *(t["ram"][key] for key in ("arena", "stack", "static", "total")),
+            ]
+            for name, t in document["targets"].items()
+        ],
+    )
+    for name, t in document["targets"].items():
+        table(
+            f"layers on {name}",
+            ["layer", "operator", "codec", "form", "MACs", "executed", "instructions"],
+            [
+                [
+                    layer[key]
+                    for key in ("name", "op", "codec", "form", "macs", "macs_executed", "instructions")
+                ]
+                for layer in t["layers"]
+            ],
+        )

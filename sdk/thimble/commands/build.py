@@ -1,0 +1,110 @@
+"""`thimble build`: a quantised model and a board give a PlatformIO project."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+
+from thimble.board import Board, load_board
+from thimble.codegen.project import MANIFEST, BoardEnvironment, write_project
+from thimble.commands.inputs import Samples, read_samples
+from thimble.errors import DataError, FitError
+from thimble.graph.graph import Graph
+from thimble.plan.make import AUTO, make_plan
+from thimble.plan.plan import Plan
+
+
+def build(
+    model: Path,
+    board_name: str,
+    out: Path,
+    *,
+    inputs: Path | None = None,
+    objective: str = "balanced",
+) -> dict[str, Any]:
+    """Plans the model for the board, refuses it where it does not fit, and writes the project.
+
+    Raises:
+        FitError: TMB4001 too little flash, TMB4002 too little RAM; its ``facts`` are the sizes.
+    """
+    from thimble.frontend.load import load_model
+
+    graph = load_model(model, inputs)
+    board = load_board(board_name)
+    samples = read_samples(inputs, graph) if inputs else None
+    plan = make_plan(graph, board.target, objective, graph.meta.get("codecs", AUTO))
+    facts = check_fit(plan, board)
+    write(plan, board, out, samples, facts)
+    return facts
+
+
+def write(
+    plan: Plan, board: Board, out: Path, samples: Samples | None, facts: Mapping[str, Any]
+) -> Path:
+    """Writes the project of a plan with its board's environment."""
+    from thimble.emulate.targets import HOST, TARGETS
+
+    return write_project(
+        plan,
+        out,
+        emulated=tuple(name for name in TARGETS if name != HOST),
+        board=board_environment(board),
+        manifest={"board": board.name, "flash": facts["flash"], "ram": facts["ram"]},
+        inputs=samples.x if samples else None,
+    )
+
+
+def board_environment(board: Board) -> BoardEnvironment:
+    """The board as platformio.ini names it."""
+    return BoardEnvironment()
+
+
+def check_fit(plan: Plan, board: Board) -> dict[str, Any]:
+    """``fits``, ``flash`` and ``ram`` of a plan on a board, in bytes; raises FitError where it does not fit."""
+    code = plan.bounds.code if plan.bounds else 0
+    stack = plan.bounds.stack if plan.bounds else 0
+    flash = {"need": code + plan.image_bytes, "have": board.flash_bytes}
+    ram = {"need": plan.arena_bytes + stack + STATIC_BYTES, "have": board.ram_bytes}
+    facts: dict[str, Any] = {"fits": True, "flash": flash, "ram": ram}
+    hints = {
+        "flash": "prune further, use fewer bits, or build with --optimize size",
+        "ram": "use smaller feature maps or strides early in the network, or a board with more RAM",
+    }
+    for number, (kind, sizes) in enumerate((("flash", flash), ("ram", ram)), start=1):
+        if sizes["need"] > sizes["have"]:
+            error = FitError(
+                f"TMB400{number}",
+                f"the model needs {sizes['need']:,} bytes of {kind}, {board.name} has {sizes['have']:,}",
+                where=board.title,
+                hint=hints[kind],
+            )
+            error.facts = {**facts, "fits": False}
+            raise error
+    return facts
+
+
+STATIC_BYTES = 8  # the model's own struct: two pointers
+
+
+def read_project(folder: Path) -> tuple[Graph, dict[str, Any]]:
+    """A generated project's model and manifest.
+
+    Raises:
+        DataError: TMB2031, the folder is no project of ours.
+    """
+    from thimble.graph.io import load
+
+    manifest = Path(folder) / MANIFEST
+    if not manifest.is_file():
+        raise DataError(
+            "TMB2031",
+            f"no {MANIFEST} here",
+            where=str(folder),
+            hint="name a folder that `thimble build --out` wrote",
+        )
+    return load(Path(folder) / "model.thimble"), json.loads(manifest.read_text())
+
+

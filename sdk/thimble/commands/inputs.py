@@ -1,0 +1,63 @@
+"""Reads `--inputs`: an npz with ``x``, batch first in the source model's layout, and optionally ``y``."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+import attrs
+import numpy as np
+
+from thimble.errors import DataError
+from thimble.graph.graph import Graph
+
+_HINT = "numpy.savez(path, x=images, y=labels); x has the batch first, y is optional"
+
+
+@attrs.frozen(eq=False)
+class Samples:
+    """int8 inputs ``(N, *NHWC shape)`` and labels ``(N,)``, if there are any."""
+
+    x: np.ndarray
+    y: np.ndarray | None
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+
+def read_arrays(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
+    """``x`` and ``y`` as they stand in the file.
+
+    Raises:
+        DataError: TMB2032 unreadable, TMB2033 no ``x`` or no samples, TMB2034 labels that do not suit.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files if name in ("x", "y")}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, AttributeError) as error:
+        raise DataError("TMB2032", f"not a readable npz file: {error}", where=str(path), hint=_HINT) from None
+    if "x" not in arrays or arrays["x"].ndim < 1 or len(arrays["x"]) == 0:
+        raise DataError("TMB2033", "no inputs: the file has no array x, or x is empty", where=str(path), hint=_HINT)
+    x, y = arrays["x"], arrays.get("y")
+    if y is not None and (y.ndim != 1 or len(y) != len(x) or not np.issubdtype(y.dtype, np.integer)):
+        raise DataError(
+            "TMB2034",
+            f"labels y are {y.dtype} {list(y.shape)}; x has {len(x)} samples",
+            where=str(path),
+            hint="y is one whole number per sample",
+        )
+    return x, y
+
+
+def read_samples(path: Path, graph: Graph, limit: int | None = None) -> Samples:
+    """The file's samples as the model takes them: floats are quantised, int8 is taken raw.
+
+    Raises:
+        DataError: TMB2032 to TMB2034, or what ``quantize_input`` finds.
+    """
+    from thimble.quantize.inputs import quantize_input
+
+    x, y = read_arrays(path)
+    if limit is not None:
+        x, y = x[:limit], None if y is None else y[:limit]
+    return Samples(quantize_input(graph, x), y)

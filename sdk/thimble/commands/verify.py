@@ -1,0 +1,67 @@
+"""`thimble verify`: runs a project in emulation and compares it with the integer reference."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from thimble.commands.build import read_project
+from thimble.commands.inputs import Samples, read_samples
+from thimble.commands.targets import project_for
+from thimble.quantize.interpreter import run
+
+DEFAULT_TARGETS = ("host", "cortex-m4", "rv32imac")
+
+
+def verify(
+    folder: Path,
+    inputs: Path,
+    *,
+    targets: Sequence[str] = (),
+    outputs: Path | None = None,
+    limit: int | None = None,
+) -> dict[str, Any]:
+    """Runs every sample on every target; ``failed`` is in the document where an element differs."""
+    from thimble.emulate import load_project
+    from thimble.emulate import verify as emulated_verify
+
+    graph, _ = read_project(folder)
+    samples = read_samples(inputs, graph, limit)
+    reference = run(graph, samples.x)[graph.outputs[0]]
+    if outputs is not None:
+        save_outputs(outputs, reference)
+    document: dict[str, Any] = {"samples": len(samples), "targets": {}}
+    results = []
+    for name in targets or DEFAULT_TARGETS:
+        project = load_project(project_for(folder, name))
+        agreement = emulated_verify(project, samples.x, [name], reference)[name]
+        document["targets"][name] = {
+            "mismatches": agreement.mismatches,
+            "max_abs_diff": agreement.max_abs_diff,
+        }
+        results.append(agreement.outputs)
+    if samples.y is not None:
+        document["accuracy"] = min(accuracy(y, samples) for y in results)
+        document["accuracy_reference"] = accuracy(reference, samples)
+    if any(t["mismatches"] for t in document["targets"].values()):
+        document["failed"] = True
+    return document
+
+
+def accuracy(outputs: np.ndarray, samples: Samples) -> float:
+    """Percentage of samples whose largest output, the first of equals, is the label."""
+    assert samples.y is not None
+    return float(100.0 * np.mean(outputs.reshape(len(samples), -1).argmax(axis=1) == samples.y))
+
+
+def save_outputs(path: Path, y: np.ndarray) -> None:
+    """Writes the reference's integers as ``y``, complete or not at all."""
+    aside = path.with_name(f".{path.name}.part.npz")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    np.savez(aside, y=y)
+    aside.replace(path)
+
+
