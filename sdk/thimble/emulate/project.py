@@ -1,0 +1,62 @@
+"""A generated project, as far as emulation needs to know it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import attrs
+import numpy as np
+
+from thimble.errors import DataError, ToolError
+
+
+@attrs.frozen
+class Project:
+    """Where a generated project is and what its model is called.
+
+    Attributes:
+        path: the folder that holds platformio.ini.
+        name: the model's C name; its functions are ``<name>_init``, ``<name>_run`` and so on.
+        input_len, output_len: int8 elements per sample.
+    """
+
+    path: Path
+    name: str
+    input_len: int
+    output_len: int
+
+
+def load_project(path: Path | str) -> Project:
+    """Reads a project's thimble.json.
+
+    Raises:
+        ToolError: TMB5005 where the folder holds no generated project.
+    """
+    path = Path(path).resolve()
+    try:
+        facts = json.loads((path / "thimble.json").read_text())
+        return Project(path, str(facts["name"]), int(facts["input_len"]), int(facts["output_len"]))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ToolError(
+            "TMB5005",
+            "not a project that thimble generated: no usable thimble.json",
+            where=str(path),
+            hint="thimble build MODEL --board B --out DIR makes one",
+        ) from error
+
+
+def flat_inputs(project: Project, x: np.ndarray) -> np.ndarray:
+    """Samples as contiguous int8 ``(N, input_len)``.
+
+    Raises:
+        DataError: TMB2001 where the dtype or the shape does not suit the model.
+    """
+    x = np.asarray(x)
+    if x.dtype != np.int8 or x.ndim < 1 or x.size != len(x) * project.input_len or not len(x):
+        raise DataError(
+            "TMB2001",
+            f"inputs are {x.dtype} {x.shape}; {project.name} takes int8, N >= 1 samples of {project.input_len}",
+            where=str(project.path),
+        )
+    return np.ascontiguousarray(x).reshape(len(x), project.input_len)
