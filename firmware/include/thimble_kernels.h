@@ -177,10 +177,10 @@ void tmb_concat_s8(const tmb_concat_t *op, const uint8_t *image, int8_t *arena);
 
 typedef struct {
     uint32_t input, output;
-    uint32_t rows, cols;
-    int32_t multiplier; /* input scale in Q5.26 */
-    int8_t shift;
-    int32_t diff_min; /* smaller differences to the maximum count as zero */
+    uint32_t rows, cols; /* cols <= 4096 */
+    int32_t multiplier;  /* input scale in Q5.26 */
+    int8_t shift;        /* 0..30 */
+    int32_t diff_min;    /* smaller differences to the maximum count as zero */
 } tmb_softmax_t;
 
 void tmb_softmax_s8(const tmb_softmax_t *op, const uint8_t *image, int8_t *arena);

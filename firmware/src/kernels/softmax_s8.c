@@ -57,9 +57,9 @@ static int32_t reciprocal(int32_t x) {
     return shift_left(y, 1);
 }
 
-static int32_t leading_zeros(int32_t x) {
+static int32_t leading_zeros(uint32_t x) {
     int32_t n = 0;
-    for (uint32_t v = (uint32_t)x; (v & 0x80000000u) == 0; v <<= 1) {
+    for (; (x & 0x80000000u) == 0; x <<= 1) {
         n++;
     }
     return n;
@@ -78,16 +78,16 @@ void tmb_softmax_s8(const tmb_softmax_t *op, const uint8_t *image, int8_t *arena
         for (uint32_t i = 0; i < op->cols; i++) {
             max = x[i] > max ? x[i] : max;
         }
-        int32_t sum = 0;
+        uint32_t sum = 0; /* 4,096 equal elements need all 32 bits */
         for (uint32_t i = 0; i < op->cols; i++) {
             const int32_t diff = x[i] - max;
             if (diff >= op->diff_min) {
-                sum += tmb_rounding_shift(exp_negative(scaled(op, diff)), SUM_INTEGER);
+                sum += (uint32_t)tmb_rounding_shift(exp_negative(scaled(op, diff)), SUM_INTEGER);
             }
         }
         /* sum >= 1, the maximum's own share: scale it into [1, 2) */
         const int32_t zeros = leading_zeros(sum);
-        const int32_t inverse = reciprocal((int32_t)(((uint32_t)sum << zeros) - 0x80000000u));
+        const int32_t inverse = reciprocal((int32_t)((sum << zeros) - 0x80000000u));
         const int32_t shift = SUM_INTEGER - zeros + 31 - 8;
         for (uint32_t i = 0; i < op->cols; i++) {
             const int32_t diff = x[i] - max;

@@ -1,0 +1,117 @@
+"""One kernel call: places image and arena, runs the host's C, and checks that nothing else was written."""
+
+from __future__ import annotations
+
+import ctypes
+from typing import Any
+
+import attrs
+import descriptors as d
+import numpy as np
+from host_runner import CODEC_SCRATCH, HostRunner
+
+from thimble.quantize.lowering import LoweredConv2D, LoweredFullyConnected, Requant
+
+
+def align4(n: int) -> int:
+    return (n + 3) & ~3
+
+
+@attrs.define
+class ImageBuilder:
+    """Constants, each at a multiple of 4, behind a filler so that offset 0 is never right by chance."""
+
+    data: bytes = b"\x5a" * 8
+
+    def put(self, array: np.ndarray) -> int:
+        at = align4(len(self.data))
+        self.data = self.data.ljust(at, b"\x5a") + array.tobytes()
+        return at
+
+    def requant(self, q: Requant, bias_bytes: int) -> d.Requant:
+        structure = d.fill(d.Requant(), q)
+        structure.bias_bytes = bias_bytes
+        structure.bias = self.put(q.bias.astype(f"i{bias_bytes}")) if bias_bytes else 0
+        structure.multiplier = self.put(q.multiplier.astype(np.int32))
+        structure.shift = self.put(q.shift.astype(np.int8))
+        return structure
+
+
+def run_placed(
+    host: HostRunner,
+    kernel: str,
+    descriptor: ctypes.Structure,
+    inputs: dict[str, np.ndarray],
+    out_bytes: int,
+    image: bytes = b"",
+    scratch: int = 0,
+    over: str | None = None,
+    rng: np.random.Generator | None = None,
+) -> np.ndarray:
+    """Runs a kernel with its inputs, scratch and output apart (or the output over one input).
+
+    The output lies last, so that the sanitizer guards its end; every byte between and before is noise
+    that must survive.
+    """
+    rng = rng or np.random.default_rng(0)
+    arena = rng.integers(-128, 128, 3).astype(np.int8)
+    writable = np.zeros(0, bool)
+    places: dict[str, int] = {}
+
+    def place(size: int, aligned: int) -> int:
+        nonlocal arena
+        at = -(-arena.size // aligned) * aligned
+        arena = np.concatenate([arena, rng.integers(-128, 128, at + size - arena.size).astype(np.int8)])
+        return at
+
+    if scratch:
+        places["scratch"] = place(scratch, 4)
+    for name, x in inputs.items():
+        places[name] = place(x.size, 1)
+        arena[places[name] :] = x.ravel()
+    places["output"] = places[over] if over else place(out_bytes, 1)
+    for name, at in places.items():
+        setattr(descriptor, name, at)
+    writable = np.zeros(arena.size, bool)
+    writable[places["output"] : places["output"] + out_bytes] = True
+    if scratch:
+        writable[places["scratch"] : places["scratch"] + scratch] = True
+    after = host.run(kernel, descriptor, image, arena)
+    np.testing.assert_array_equal(after[~writable], arena[~writable], err_msg=f"{kernel} wrote elsewhere")
+    return after[places["output"] : places["output"] + out_bytes]
+
+
+def list_dsp_planes(op: LoweredConv2D) -> int:
+    lines, pitch = -(-op.in_h // op.stride_h), -(-op.in_w // op.stride_w)
+    return align4(op.in_c * op.stride_h * op.stride_w * lines * pitch + 7)
+
+
+def weights_form(kernel: str) -> str:
+    return next(form for form in ("list", "row", "resident") if form in kernel)
+
+
+def run_weighted(
+    host: HostRunner,
+    kernel: str,
+    op: LoweredConv2D | LoweredFullyConnected,
+    x: np.ndarray,
+    out_bytes: int,
+    bias_bytes: int,
+    rng: np.random.Generator,
+) -> np.ndarray:
+    """Runs a kernel with weights, in the scratch that the header's formula gives."""
+    rows, cols = op.weights.shape
+    row_max = int((op.weights != 0).sum(axis=1).max())
+    image = ImageBuilder()
+    descriptor: Any = d.Conv2D() if isinstance(op, LoweredConv2D) else d.FullyConnected()
+    d.fill(descriptor, op)
+    descriptor.q = image.requant(op.q, bias_bytes)
+    descriptor.w = d.Weights(image.put(op.weights), op.weights.size, rows, cols, row_max)
+    form = weights_form(kernel)
+    scratch = {"list": 4 * row_max, "row": align4(cols), "resident": 0}[form]
+    scratch += CODEC_SCRATCH if form != "resident" else 0
+    if "list_dsp" in kernel:
+        scratch += list_dsp_planes(op)
+    if "depthwise" in kernel:
+        scratch += 4 * cols
+    return run_placed(host, kernel, descriptor, {"input": x}, out_bytes, image.data, scratch, rng=rng)

@@ -1,0 +1,189 @@
+/* Runs kernels on the host, one request after another: reads {name, descriptor, image, arena} from stdin,
+ * writes the arena back. Image and arena are allocated at their exact sizes, so that AddressSanitizer sees
+ * every byte that a kernel touches beyond them. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../../firmware/src/tmb_math.h"
+#include "thimble_kernels.h"
+
+typedef struct {
+    char name[64];
+    uint32_t descriptor, image, arena; /* bytes that follow */
+} request_t;
+
+/* Sources that read int8 rows as they are; they own CODEC_SCRATCH bytes and check that nobody else writes
+ * there. */
+enum { CODEC_SCRATCH = 16 };
+
+typedef struct {
+    const tmb_weights_t *w;
+    const uint8_t *image;
+    const uint8_t *scratch;
+    uint32_t row;
+} state_t;
+
+static void open_rows(void *state, const tmb_weights_t *w, const uint8_t *image, void *scratch) {
+    state_t s = {w, image, scratch, 0};
+    memset(scratch, 0xa5, CODEC_SCRATCH);
+    memcpy(state, &s, sizeof s);
+}
+
+static const int8_t *next_row(state_t *s) {
+    for (int i = 0; i < CODEC_SCRATCH; i++) {
+        if (s->scratch[i] != 0xa5) {
+            fprintf(stderr, "codec scratch overwritten before row %u\n", (unsigned)s->row);
+            exit(3);
+        }
+    }
+    if (s->row >= s->w->rows) {
+        fprintf(stderr, "read past the last row\n");
+        exit(3);
+    }
+    return (const int8_t *)s->image + s->w->data + (size_t)s->row++ * s->w->cols;
+}
+
+static uint32_t row_next(void *state, void *out) {
+    state_t *s = state;
+    memcpy(out, next_row(s), s->w->cols);
+    return s->w->cols;
+}
+
+static uint32_t list_next(void *state, void *out) {
+    state_t *s = state;
+    const int8_t *row = next_row(s);
+    tmb_nz_t *list = out;
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < s->w->cols; i++) {
+        if (row[i] != 0) {
+            list[n].offset = (uint16_t)i;
+            list[n++].value = row[i];
+        }
+    }
+    return n;
+}
+
+/* what a damaged image might decode to: the bytes themselves as row_max offsets and values */
+static uint32_t wild_next(void *state, void *out) {
+    state_t *s = state;
+    memcpy(out, next_row(s), s->w->row_max * sizeof(tmb_nz_t));
+    return s->w->row_max;
+}
+
+static const tmb_source_t rows = {open_rows, row_next};
+static const tmb_source_t list = {open_rows, list_next};
+static const tmb_source_t wild = {open_rows, wild_next};
+
+typedef struct {
+    uint32_t n;
+    float scale;
+    int32_t zero_point;
+} vector_t;
+
+static void argmax(const vector_t *v, const uint8_t *image, int8_t *arena) {
+    (void)image;
+    const uint32_t best = (uint32_t)tmb_argmax_s8(arena + 4, v->n);
+    memcpy(arena, &best, sizeof best);
+}
+
+static void quantize(const vector_t *v, const uint8_t *image, int8_t *arena) {
+    const void *x = image;
+    tmb_quantize_s8(x, arena, v->n, v->scale, v->zero_point);
+}
+
+typedef struct {
+    uint32_t misalign, size, length, crc;
+} check_t;
+
+static void image_check(const check_t *c, const uint8_t *image, int8_t *arena) {
+    *arena = (int8_t)tmb_image_check(c->size == 0 ? NULL : image + c->misalign, c->size, c->length, c->crc);
+}
+
+/* arena: n times {x, multiplier, shift}; x becomes the result */
+static void rescale(const vector_t *v, const uint8_t *image, int8_t *arena) {
+    (void)image;
+    void *start = arena;
+    int32_t *a = start;
+    for (uint32_t i = 0; i < v->n; i++, a += 3) {
+        a[0] = tmb_rescale(a[0], a[1], a[2]);
+    }
+}
+
+typedef void (*kernel_t)(const void *op, const uint8_t *image, int8_t *arena);
+
+static const struct {
+    const char *name;
+    kernel_t run;
+    const tmb_source_t *source;
+    size_t source_at; /* where the descriptor holds it */
+} kernels[] = {
+#define PLAIN(f)                                                                                             \
+    { #f, (kernel_t)(void (*)(void))f, NULL, 0 }
+#define SOURCED(f, type, s)                                                                                  \
+    { #f, (kernel_t)(void (*)(void))f, &s, offsetof(type, source) }
+    SOURCED(tmb_fully_connected_row_s8, tmb_fully_connected_t, rows),
+    SOURCED(tmb_fully_connected_row_dsp_s8, tmb_fully_connected_t, rows),
+    PLAIN(tmb_fully_connected_resident_s8),
+    PLAIN(tmb_fully_connected_resident_dsp_s8),
+    SOURCED(tmb_conv2d_list_s8, tmb_conv2d_t, list),
+    SOURCED(tmb_conv2d_list_dsp_s8, tmb_conv2d_t, list),
+    SOURCED(tmb_conv2d_row_s8, tmb_conv2d_t, rows),
+    SOURCED(tmb_conv2d_row_dsp_s8, tmb_conv2d_t, rows),
+    PLAIN(tmb_conv2d_resident_s8),
+    PLAIN(tmb_conv2d_resident_dsp_s8),
+    PLAIN(tmb_depthwise_conv2d_resident_s8),
+    PLAIN(tmb_max_pool2d_s8),
+    PLAIN(tmb_avg_pool2d_s8),
+    PLAIN(tmb_pad_s8),
+    PLAIN(tmb_add_s8),
+    PLAIN(tmb_requantize_s8),
+    PLAIN(tmb_concat_s8),
+    PLAIN(tmb_softmax_s8),
+    PLAIN(argmax),
+    PLAIN(quantize),
+    PLAIN(image_check),
+    PLAIN(rescale),
+    {"wild_list", (kernel_t)(void (*)(void))tmb_conv2d_list_s8, &wild, offsetof(tmb_conv2d_t, source)},
+    {"wild_list_dsp", (kernel_t)(void (*)(void))tmb_conv2d_list_dsp_s8, &wild,
+     offsetof(tmb_conv2d_t, source)},
+};
+
+static void *receive(size_t n) {
+    void *p = malloc(n > 0 ? n : 1);
+    if (p == NULL || fread(p, 1, n, stdin) != n) {
+        fprintf(stderr, "short request\n");
+        exit(3);
+    }
+    return p;
+}
+
+static void serve(const request_t *r) {
+    char *descriptor = receive(r->descriptor);
+    uint8_t *image = receive(r->image);
+    int8_t *arena = receive(r->arena);
+    for (size_t i = 0; i < sizeof kernels / sizeof kernels[0]; i++) {
+        if (strcmp(kernels[i].name, r->name) == 0) {
+            if (kernels[i].source != NULL) {
+                memcpy(descriptor + kernels[i].source_at, &kernels[i].source, sizeof(void *));
+            }
+            kernels[i].run(descriptor, image, arena);
+            fwrite(arena, 1, r->arena, stdout);
+            fflush(stdout);
+            free(descriptor);
+            free(image);
+            free(arena);
+            return;
+        }
+    }
+    fprintf(stderr, "no kernel %s\n", r->name);
+    exit(3);
+}
+
+int main(void) {
+    request_t request;
+    while (fread(&request, sizeof request, 1, stdin) == 1) {
+        serve(&request);
+    }
+    return 0;
+}
