@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from enum import Enum
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
@@ -21,14 +21,14 @@ app = typer.Typer(
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 Out = Annotated[Path, typer.Option("--out", help="Folder to write to.")]
 Inputs = Annotated[
-    Optional[Path], typer.Option("--inputs", help="npz with x (batch first) and optionally y (labels).")
+    Path | None, typer.Option("--inputs", help="npz with x (batch first) and optionally y (labels).")
 ]
 Targets = Annotated[list[str], typer.Option("--target", help="host or a core; may be given more than once.")]
 Project = Annotated[Path, typer.Argument(metavar="DIR", help="A folder that `thimble build` wrote.")]
 Model = Annotated[Path, typer.Argument(metavar="MODEL", help="A model file.")]
 
 
-class Objective(str, Enum):
+class Objective(StrEnum):
     """What `build` optimises for."""
 
     size = "size"
@@ -90,9 +90,13 @@ def build(
 @app.command()
 def verify(
     folder: Project,
-    inputs: Annotated[Path, typer.Option("--inputs", help="npz with x (batch first) and optionally y (labels).")],
+    inputs: Annotated[
+        Path, typer.Option("--inputs", help="npz with x (batch first) and optionally y (labels).")
+    ],
     target: Targets = [],  # noqa: B006
-    outputs: Annotated[Optional[Path], typer.Option(help="npz to write the reference's integers to, as y.")] = None,
+    outputs: Annotated[
+        Path | None, typer.Option(help="npz to write the reference's integers to, as y.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Run a project in emulation and compare every output element with the reference."""

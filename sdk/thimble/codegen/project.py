@@ -17,7 +17,8 @@ from thimble import __version__
 from thimble.codegen.render import render
 from thimble.codegen.spec import ModelSpec, model_spec
 from thimble.errors import DataError
-from thimble.graph.io import dumps
+from thimble.graph.graph import Graph
+from thimble.graph.io import dumps, load
 from thimble.paths import resource
 from thimble.plan.plan import Plan
 from thimble.quantize.interpreter import run
@@ -95,6 +96,23 @@ def write_project(
     return out
 
 
+def read_project(folder: Path) -> tuple[Graph, dict[str, Any]]:
+    """A generated project's model and manifest.
+
+    Raises:
+        DataError: TMB2031, the folder is no project of ours.
+    """
+    manifest = Path(folder) / MANIFEST
+    if not manifest.is_file():
+        raise DataError(
+            "TMB2031",
+            f"no {MANIFEST} here",
+            where=str(folder),
+            hint="name a folder that `thimble build --out` wrote",
+        )
+    return load(Path(folder) / "model.thimble"), json.loads(manifest.read_text())
+
+
 def _move(old: Path, new: Path) -> None:
     if old.is_file():
         shutil.copyfile(old, new)
@@ -160,7 +178,7 @@ def _golden(plan: Plan, inputs: np.ndarray | None) -> tuple[GoldenCase, ...]:
     if inputs is None:
         inputs = np.random.default_rng(0).integers(-128, 128, (_GOLDEN, *shape)).astype(np.int8)
     inputs = inputs[:_GOLDEN]
-    outputs = run(graph, inputs)[graph.outputs[0]]
+    outputs = run(graph, inputs)[0]
     return tuple(
         GoldenCase(f"golden input {k}", k, _lines(x), _lines(y))
         for k, (x, y) in enumerate(zip(inputs, outputs, strict=True))

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from thimble.commands.build import read_project
+from thimble.codegen.project import read_project
 from thimble.commands.inputs import read_samples
 from thimble.commands.output import table
 from thimble.commands.targets import plan_for, project_for
@@ -18,7 +18,7 @@ DEFAULT_TARGETS = ("cortex-m4", "rv32imac")
 
 def bench(folder: Path, *, targets: Sequence[str] = (), inputs: Path | None = None) -> dict[str, Any]:
     """Measures one inference per target, of the first sample of ``inputs`` or of noise."""
-    from thimble.emulate import load_project, measure, sizes
+    from thimble.emulate import measure, sizes
 
     graph, _ = read_project(folder)
     if inputs is not None:
@@ -29,7 +29,7 @@ def bench(folder: Path, *, targets: Sequence[str] = (), inputs: Path | None = No
     document: dict[str, Any] = {"targets": {}}
     for name in targets or DEFAULT_TARGETS:
         plan = plan_for(folder, name)
-        project = load_project(project_for(folder, name))
+        project = project_for(folder, name)
         run = measure(project, name, x)
         size = sizes(project, name)
         stack = run.stack_bytes

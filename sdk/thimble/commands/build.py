@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-
 from thimble.board import Board, load_board
-from thimble.codegen.project import MANIFEST, BoardEnvironment, write_project
+from thimble.codegen.project import BoardEnvironment, write_project
 from thimble.commands.inputs import Samples, read_samples
-from thimble.errors import DataError, FitError
-from thimble.graph.graph import Graph
+from thimble.errors import FitError
 from thimble.plan.make import AUTO, make_plan
 from thimble.plan.plan import Plan
 
@@ -41,9 +38,7 @@ def build(
     return facts
 
 
-def write(
-    plan: Plan, board: Board, out: Path, samples: Samples | None, facts: Mapping[str, Any]
-) -> Path:
+def write(plan: Plan, board: Board, out: Path, samples: Samples | None, facts: Mapping[str, Any]) -> Path:
     """Writes the project of a plan with its board's environment."""
     from thimble.emulate.targets import HOST, TARGETS
 
@@ -63,7 +58,7 @@ def board_environment(board: Board) -> BoardEnvironment:
 
 
 def check_fit(plan: Plan, board: Board) -> dict[str, Any]:
-    """``fits``, ``flash`` and ``ram`` of a plan on a board, in bytes; raises FitError where it does not fit."""
+    """``fits``, ``flash`` and ``ram`` in bytes of a plan on a board; raises FitError where it does not fit."""
     code = plan.bounds.code if plan.bounds else 0
     stack = plan.bounds.stack if plan.bounds else 0
     flash = {"need": code + plan.image_bytes, "have": board.flash_bytes}
@@ -87,24 +82,3 @@ def check_fit(plan: Plan, board: Board) -> dict[str, Any]:
 
 
 STATIC_BYTES = 8  # the model's own struct: two pointers
-
-
-def read_project(folder: Path) -> tuple[Graph, dict[str, Any]]:
-    """A generated project's model and manifest.
-
-    Raises:
-        DataError: TMB2031, the folder is no project of ours.
-    """
-    from thimble.graph.io import load
-
-    manifest = Path(folder) / MANIFEST
-    if not manifest.is_file():
-        raise DataError(
-            "TMB2031",
-            f"no {MANIFEST} here",
-            where=str(folder),
-            hint="name a folder that `thimble build --out` wrote",
-        )
-    return load(Path(folder) / "model.thimble"), json.loads(manifest.read_text())
-
-

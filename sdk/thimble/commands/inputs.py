@@ -37,7 +37,7 @@ def read_arrays(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, AttributeError) as error:
         raise DataError("TMB2032", f"not a readable npz file: {error}", where=str(path), hint=_HINT) from None
     if "x" not in arrays or arrays["x"].ndim < 1 or len(arrays["x"]) == 0:
-        raise DataError("TMB2033", "no inputs: the file has no array x, or x is empty", where=str(path), hint=_HINT)
+        raise DataError("TMB2033", "there is no array x, or it is empty", where=str(path), hint=_HINT)
     x, y = arrays["x"], arrays.get("y")
     if y is not None and (y.ndim != 1 or len(y) != len(x) or not np.issubdtype(y.dtype, np.integer)):
         raise DataError(

@@ -56,3 +56,8 @@ def _cell(value: Any) -> str:
     if isinstance(value, int):
         return f"{value:,}"
     return str(value).replace("[", r"\[")
+
+
+def note(text: str) -> None:
+    """One plain line on stderr."""
+    console.print(text, markup=False)

@@ -22,7 +22,7 @@ def smallest_plan(graph: Graph) -> Plan:
 
 
 def summary(plan: Plan) -> dict[str, Any]:
-    """``accuracy``, ``weights`` and ``layers`` of a planned model; sizes in bytes, codecs' bytes per layer."""
+    """``accuracy``, ``weights`` and ``layers`` of a planned model; sizes in bytes."""
     graph = plan.graph
     layers = []
     for step in plan.steps:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from thimble.codegen.project import write_project
-from thimble.commands.build import read_project
+from thimble.codegen.project import read_project, write_project
 from thimble.plan.make import AUTO, make_plan
 from thimble.plan.plan import Plan
 
@@ -17,7 +16,7 @@ def plan_for(folder: Path, target: str) -> Plan:
     """The plan of a project's model for a target's core; the host runs the project's own plan."""
     graph, manifest = read_project(folder)
     core = manifest["core"] if target == HOST else target
-    return make_plan(graph, core, manifest["objective"], manifest.get("codecs", graph.meta.get("codecs", AUTO)))
+    return make_plan(graph, core, manifest["objective"], graph.meta.get("codecs", AUTO))
 
 
 def project_for(folder: Path, target: str) -> Path:

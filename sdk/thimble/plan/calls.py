@@ -1,4 +1,4 @@
-"""From a quantised Graph to kernel calls: one call per step, its constants final, its addresses still open."""
+"""From a quantised Graph to kernel calls: constants final, addresses still open."""
 
 from __future__ import annotations
 
@@ -23,6 +23,12 @@ from thimble.quantize.lowering import (
     LoweredSoftmax,
     Requant,
 )
+
+CONV2D = "in_h in_w in_c out_h out_w out_c kernel_h kernel_w stride_h stride_w dilation_h dilation_w groups"
+POOL2D = "in_h in_w channels out_h out_w kernel_h kernel_w stride_h stride_w pad_top pad_left min max"
+PAD = "in_h in_w channels top bottom left right value"
+CONCAT = "rows bytes stride at"
+SOFTMAX = "rows cols multiplier shift diff_min"
 
 
 @attrs.frozen(eq=False)
@@ -106,10 +112,6 @@ def _calls(layer: Layer, low: Lowered, choice: Choice | None, sizes: dict[str, i
                 x = padded
             positions = low.out_h * low.out_w
             op = "depthwise_conv2d" if low.groups == low.in_c and low.groups > 1 else "conv2d"
-            names = (
-                "in_h in_w in_c out_h out_w out_c kernel_h kernel_w stride_h stride_w dilation_h dilation_w "
-                "groups"
-            ).split()
             yield Call(
                 layer.name,
                 layer,
@@ -118,7 +120,7 @@ def _calls(layer: Layer, low: Lowered, choice: Choice | None, sizes: dict[str, i
                 "tmb_conv2d_t",
                 {"input": x},
                 y,
-                {name: getattr(low, name) for name in names},
+                _members(low, CONV2D),
                 weights=choice,
                 requant=low.q,
                 macs=positions * low.weights.size,
@@ -126,9 +128,6 @@ def _calls(layer: Layer, low: Lowered, choice: Choice | None, sizes: dict[str, i
             )
         case LoweredPool2D():
             kind = "avg" if low.average else "max"
-            names = (
-                "in_h in_w channels out_h out_w kernel_h kernel_w stride_h stride_w pad_top pad_left min max"
-            ).split()
             yield Call(
                 layer.name,
                 layer,
@@ -137,7 +136,7 @@ def _calls(layer: Layer, low: Lowered, choice: Choice | None, sizes: dict[str, i
                 "tmb_pool2d_t",
                 {"input": x},
                 y,
-                {name: getattr(low, name) for name in names},
+                _members(low, POOL2D),
                 over=() if low.pad_top or low.pad_left else ("input",),
             )
         case LoweredPad():
@@ -177,7 +176,7 @@ def _calls(layer: Layer, low: Lowered, choice: Choice | None, sizes: dict[str, i
                     "tmb_concat_t",
                     {"input": source},
                     y,
-                    {name: getattr(part, name) for name in ("rows", "bytes", "stride", "at")},
+                    _members(part, CONCAT),
                 )
         case LoweredSoftmax():
             yield Call(
@@ -188,16 +187,14 @@ def _calls(layer: Layer, low: Lowered, choice: Choice | None, sizes: dict[str, i
                 "tmb_softmax_t",
                 {"input": x},
                 y,
-                {name: getattr(low, name) for name in ("rows", "cols", "multiplier", "shift", "diff_min")},
+                _members(low, SOFTMAX),
             )
         case LoweredReshape():
             raise AssertionError("a reshape is no call")
 
 
 def _pad(name: str, layer: Layer, low: LoweredPad, x: str, y: str) -> Call:
-    fields = ("in_h", "in_w", "channels", "top", "bottom", "left", "right", "value")
-    constants = {f: getattr(low, f) for f in fields}
-    return Call(name, layer, "pad", "tmb_pad_s8", "tmb_pad_t", {"input": x}, y, constants)
+    return Call(name, layer, "pad", "tmb_pad_s8", "tmb_pad_t", {"input": x}, y, _members(low, PAD))
 
 
 def _requantize(name: str, layer: Layer, low: LoweredRequantize, x: str, y: str) -> Call:
@@ -212,6 +209,10 @@ def _requantize(name: str, layer: Layer, low: LoweredRequantize, x: str, y: str)
         attrs.asdict(low),
         over=("input",),
     )
+
+
+def _members(low: object, names: str) -> dict[str, Any]:
+    return {name: getattr(low, name) for name in names.split()}
 
 
 def _executed(choice: Choice, weights: int, nonzero: int) -> int:

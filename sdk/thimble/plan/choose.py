@@ -28,7 +28,7 @@ def choose(
     """
     if objective not in OBJECTIVES:
         raise RecipeError(
-            "TMB3022", f"unknown objective {objective!r}", where="--optimize", hint=f"one of {', '.join(OBJECTIVES)}"
+            "TMB3022", f"unknown objective {objective!r}", hint=f"one of {', '.join(OBJECTIVES)}"
         )
     allowed = {layer: _allowed(layer, options, wanted.get(layer)) for layer, options in ways.items()}
     bytes_best = sum(min(c.bytes for c in options) for options in allowed.values()) or 1

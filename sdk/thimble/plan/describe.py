@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+
 from thimble.graph.graph import Graph
 from thimble.plan.calls import Call
 

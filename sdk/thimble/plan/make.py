@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-
 from thimble.errors import RecipeError
 from thimble.graph.graph import Graph
 from thimble.plan.arena import Arena, Buffer, place
@@ -164,5 +163,3 @@ def _weights_fields(layer: str, choice: Choice, image: Image) -> dict[str, int]:
         "cols": enc.cols,
         "row_max": enc.row_max,
     }
-
-

@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterable
 
 _KEYWORDS = frozenset(
-    "auto break case char const continue default do double else enum extern float for goto if inline int "
-    "long register restrict return short signed sizeof static struct switch typedef union unsigned void "
-    "volatile while main net arena result image".split()
+    """auto break case char const continue default do double else enum extern float for goto if inline int
+    long main register restrict return short signed sizeof static struct switch typedef union unsigned void
+    volatile while arena image net result""".split()  # noqa: SIM905
 )
 
 
