@@ -1,0 +1,126 @@
+"""Data for training: what a recipe's loader returns, checked, as tensors.
+
+A loader is a function without arguments that returns ``(train, validation, test)``, each a tuple ``(x, y)``:
+``x`` batch first in the source model's own layout, float32, or uint8 for pixels, which stand for
+``x / 255``; ``y`` integer class labels from 0. Training may hold augmented copies. Choices are made on
+validation; test is looked at once, at the end.
+
+Errors (DataError): TMB2001 the loader failed or returned something else; TMB2002 empty; TMB2003 NaN or
+infinity; TMB2004 wrong shape; TMB2005 wrong labels; TMB2006 wrong dtype.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import attrs
+import numpy as np
+import torch
+from torch import Tensor
+
+from thimble.errors import DataError
+from thimble.graph.graph import Graph
+from thimble.recipe import Recipe
+
+
+@attrs.frozen(eq=False)
+class Split:
+    """Samples and labels: x float32 or uint8 ``(N, *shape)`` in the Graph's layout, y int64 ``(N,)``."""
+
+    x: Tensor
+    y: Tensor
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+    def batch(self, index: Tensor | slice) -> Tensor:
+        """Those samples as float32, pixels scaled to 0 .. 1."""
+        x = self.x[index]
+        return x.float().div_(255.0) if x.dtype == torch.uint8 else x
+
+
+@attrs.frozen(eq=False)
+class Dataset:
+    """The three splits."""
+
+    train: Split
+    validation: Split
+    test: Split
+
+
+def load_data(recipe: Recipe, graph: Graph) -> Dataset:
+    """Calls the recipe's loader and checks what it returns against the Graph; raises DataError."""
+    if recipe.data is None:
+        raise DataError("TMB2001", "the recipe has no [data] section", where=recipe.path.name)
+    loader = recipe.load_object(recipe.data.loader)
+    try:
+        splits = loader()
+    except DataError:
+        raise
+    except Exception as error:
+        raise DataError(
+            "TMB2001", f"the data loader failed: {error!r}", where=recipe.data.loader
+        ) from error
+    return check_data(splits, graph, where=recipe.data.loader)
+
+
+def check_data(splits: Any, graph: Graph, *, where: str = "data") -> Dataset:
+    """A Dataset from ``(train, validation, test)`` arrays; raises DataError where they do not fit the Graph."""
+    if not isinstance(splits, tuple | list) or len(splits) != 3:
+        raise DataError(
+            "TMB2001", "a loader must return (train, validation, test)", where=where, hint="each is (x, y)"
+        )
+    names = ("train", "validation", "test")
+    train, validation, test = (
+        _split(pair, graph, f"{where}: {name}") for pair, name in zip(splits, names, strict=True)
+    )
+    return Dataset(train, validation, test)
+
+
+def _split(pair: Any, graph: Graph, where: str) -> Split:
+    if not isinstance(pair, tuple | list) or len(pair) != 2:
+        raise DataError("TMB2001", "a split must be a tuple (x, y)", where=where)
+    x, y = (part.numpy() if isinstance(part, Tensor) else np.asarray(part) for part in pair)
+    if x.size == 0 or y.size == 0:
+        raise DataError("TMB2002", "there are no samples", where=where)
+    if x.dtype not in (np.float32, np.float64, np.uint8):
+        raise DataError("TMB2006", f"x must be float32 or uint8, not {x.dtype}", where=where)
+    if x.dtype != np.uint8 and not np.isfinite(x).all():
+        index = int(np.flatnonzero(~np.isfinite(x.reshape(len(x), -1)).all(axis=1))[0])
+        raise DataError("TMB2003", f"sample {index} holds NaN or infinity", where=where)
+    x = to_graph_layout(x, graph, where)
+    classes = graph.tensors[graph.outputs[0]].size
+    if y.shape != (len(x),):
+        raise DataError("TMB2005", f"{len(x)} samples need labels of shape ({len(x)},), not {y.shape}", where=where)
+    if not np.issubdtype(y.dtype, np.integer):
+        raise DataError("TMB2005", f"labels must be integers, not {y.dtype}", where=where)
+    if y.min() < 0 or y.max() >= classes:
+        raise DataError(
+            "TMB2005",
+            f"labels reach from {y.min()} to {y.max()}, but the model has {classes} outputs",
+            where=where,
+            hint="labels count from 0",
+        )
+    x = np.ascontiguousarray(x if x.dtype == np.uint8 else x.astype(np.float32))
+    return Split(torch.from_numpy(x), torch.from_numpy(y.astype(np.int64)))
+
+
+def to_graph_layout(x: np.ndarray, graph: Graph, where: str = "x") -> np.ndarray:
+    """x, batch first in the source model's layout, as ``(N, *shape)`` in the Graph's NHWC.
+
+    An axis of one channel may be left out. Raises DataError TMB2004 if the shape does not fit.
+    """
+    shape = graph.tensors[graph.inputs[0]].shape
+    if len(shape) == 3 and graph.meta.get("input_layout") == "NCHW":
+        height, width, channels = shape
+        own: tuple[int, ...] = (channels, height, width)
+    else:
+        own = shape
+    given = x.shape[1:]
+    if given != own:
+        squeezed = tuple(n for n in own if n != 1)
+        if math.prod(given) != math.prod(own) or tuple(n for n in given if n != 1) != squeezed:
+            raise DataError("TMB2004", f"samples have shape {given}, the model takes {own}", where=where)
+        x = x.reshape(len(x), *own)
+    return x.transpose(0, 2, 3, 1) if own != shape else x
