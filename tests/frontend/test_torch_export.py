@@ -1,0 +1,282 @@
+"""Imported graphs compute what the PyTorch module computes; what cannot be imported says where and why."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.utils import prune
+
+from thimble.errors import ModelError
+from thimble.frontend.torch_export import from_module
+from thimble.graph.graph import Graph
+from thimble.graph.ops import Activation, Add, BatchNorm, Conv2D, FullyConnected, MaxPool2D, Reshape
+from thimble.quantize.float_interpreter import run_float
+
+
+def nhwc(x: np.ndarray) -> np.ndarray:
+    """(N, C, H, W) to (N, H, W, C), (N, C, L) to (N, 1, L, C); the rest stays."""
+    if x.ndim == 3:
+        x = x[:, :, None, :]
+    return x.transpose(0, 2, 3, 1) if x.ndim == 4 else x
+
+
+def check(module: nn.Module, *shapes: tuple[int, ...], as_is: bool = False) -> Graph:
+    """Imports with a batch of 2 and compares on a batch of 3."""
+    torch.manual_seed(1)
+    for part in module.modules():
+        if isinstance(part, nn.BatchNorm1d | nn.BatchNorm2d):
+            part.running_mean.normal_()
+            part.running_var.uniform_(0.5, 2)
+            if part.affine:
+                part.weight.data.normal_()
+                part.bias.data.normal_()
+    graph = from_module(module, tuple(torch.randn(2, *s) for s in shapes), "net")
+    inputs = [torch.randn(3, *s) for s in shapes]
+    module.eval()
+    with torch.no_grad():
+        expected = module(*inputs)
+    values = run_float(graph, [x.numpy() if as_is else nhwc(x.numpy()) for x in inputs])
+    outputs = expected if isinstance(expected, tuple) else (expected,)
+    assert len(outputs) == len(graph.outputs)
+    for name, wanted in zip(graph.outputs, outputs, strict=True):
+        result = nhwc(wanted.numpy())
+        np.testing.assert_allclose(values[name].reshape(result.shape), result, rtol=1e-4, atol=1e-5)
+    return graph
+
+
+class Fn(nn.Module):
+    """A module around a function of x, with some layers to use."""
+
+    def __init__(self, function: Callable[..., Tensor], **layers: nn.Module) -> None:
+        super().__init__()
+        self.function = function
+        self.conv = nn.Conv2d(3, 4, 3)
+        for name, layer in layers.items():
+            setattr(self, name, layer)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.function(self, self.conv(x))
+
+
+IMAGE = (3, 11, 8)  # not square, several channels
+
+CONVOLUTIONS = {
+    "plain": nn.Conv2d(3, 5, (3, 2)),
+    "stride": nn.Conv2d(3, 5, 3, stride=(2, 3)),
+    "padding": nn.Conv2d(3, 5, 3, padding=(2, 1)),
+    "same": nn.Conv2d(3, 5, (4, 3), padding="same"),
+    "valid": nn.Conv2d(3, 5, 3, padding="valid"),
+    "dilation": nn.Conv2d(3, 5, 3, dilation=(2, 1), padding="same"),
+    "groups": nn.Conv2d(3, 6, 3, groups=3),
+    "depthwise": nn.Conv2d(3, 3, 3, groups=3, padding=1),
+    "depthwise multiplier": nn.Conv2d(3, 6, 3, groups=3),
+    "no bias": nn.Conv2d(3, 5, 1, bias=False),
+}
+
+
+@pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths")
+@pytest.mark.parametrize("name", sorted(CONVOLUTIONS))
+def test_convolutions(name: str) -> None:
+    graph = check(CONVOLUTIONS[name], IMAGE)
+    assert isinstance(graph.layers[0].op, Conv2D)
+    assert len(graph.layers) == 1
+    assert graph.meta["input_layout"] == "NCHW"
+    assert graph.meta["parameters"] == sum(p.numel() for p in CONVOLUTIONS[name].parameters())
+
+
+# after conv: (4, 9, 6)
+FUNCTIONS: dict[str, nn.Module] = {
+    "flatten": Fn(lambda m, x: m.fc(torch.flatten(x, 1)), fc=nn.Linear(216, 7)),
+    "view": Fn(lambda m, x: m.fc(x.view(x.size(0), -1)), fc=nn.Linear(216, 7)),
+    "reshape": Fn(lambda m, x: m.fc(x.reshape(-1, 216)), fc=nn.Linear(216, 7)),
+    "permute": Fn(lambda m, x: m.fc(x.permute(0, 2, 3, 1).flatten(1)), fc=nn.Linear(216, 7)),
+    "transpose": Fn(lambda m, x: m.fc(x.transpose(2, 3).reshape(-1, 216)), fc=nn.Linear(216, 7)),
+    "half": Fn(lambda m, x: m.fc(x.view(-1, 2, 108).transpose(1, 2).flatten(1)), fc=nn.Linear(216, 7)),
+    "relu": Fn(lambda m, x: F.relu(x)),
+    "relu6": Fn(lambda m, x: m.act(x), act=nn.ReLU6(inplace=True)),
+    "hardtanh": Fn(lambda m, x: m.act(x), act=nn.Hardtanh(-0.5, 0.7)),
+    "clamp": Fn(lambda m, x: x.clamp(min=-0.1).clamp_max(0.3)),
+    "max pool": Fn(lambda m, x: F.max_pool2d(x, (3, 2), (2, 1))),
+    "max pool padded": Fn(lambda m, x: F.max_pool2d(x, 3, 2, padding=1)),
+    "max pool ceil": Fn(lambda m, x: F.max_pool2d(x, 4, 3, padding=1, ceil_mode=True)),
+    "average pool": Fn(lambda m, x: F.avg_pool2d(x, (3, 2))),
+    "average pool padded": Fn(lambda m, x: F.avg_pool2d(x, 3, 2, padding=1)),
+    "average pool inside": Fn(lambda m, x: F.avg_pool2d(x, 3, 2, padding=1, count_include_pad=False)),
+    "average pool ceil": Fn(lambda m, x: F.avg_pool2d(x, 4, 3, padding=1, ceil_mode=True)),
+    "average pool ceil inside": Fn(
+        lambda m, x: F.avg_pool2d(x, 4, 3, padding=1, ceil_mode=True, count_include_pad=False)
+    ),
+    "adaptive": Fn(lambda m, x: m.pool(x), pool=nn.AdaptiveAvgPool2d((3, 2))),
+    "adaptive to one": Fn(
+        lambda m, x: m.fc(m.pool(x).flatten(1)), pool=nn.AdaptiveAvgPool2d(1), fc=nn.Linear(4, 3)
+    ),
+    "mean": Fn(lambda m, x: m.fc(x.mean((2, 3))), fc=nn.Linear(4, 3)),
+    "mean kept": Fn(lambda m, x: x.mean((-1, -2), keepdim=True)),
+    "pad": Fn(lambda m, x: F.pad(x, (1, 2, 0, 3))),
+    "add": Fn(lambda m, x: F.relu(x + m.other(x)), other=nn.Conv2d(4, 4, 1)),
+    "add itself": Fn(lambda m, x: x + x),
+    "cat channels": Fn(lambda m, x: torch.cat([x, m.other(x)], 1), other=nn.Conv2d(4, 2, 1)),
+    "cat height": Fn(lambda m, x: torch.cat([x, m.other(x)], 2), other=nn.Conv2d(4, 4, 1)),
+    "cat width": Fn(lambda m, x: torch.cat([x, m.other(x)], -1), other=nn.Conv2d(4, 4, 1)),
+    "cat vectors": Fn(lambda m, x: m.fc(torch.cat([x.flatten(1), x.mean((2, 3))], 1)), fc=nn.Linear(220, 3)),
+    "softmax": Fn(lambda m, x: F.softmax(m.fc(x.flatten(1)), dim=1), fc=nn.Linear(216, 7)),
+    "softmax channels": Fn(lambda m, x: torch.softmax(x, 1)),
+    "dropout": Fn(lambda m, x: m.d(x), d=nn.Dropout2d()),
+    "batch norm": Fn(lambda m, x: m.bn(x), bn=nn.BatchNorm2d(4)),
+    "batch norm plain": Fn(lambda m, x: m.bn(x), bn=nn.BatchNorm2d(4, affine=False, eps=1e-2)),
+    "batch norm vector": Fn(
+        lambda m, x: m.fc(m.bn(x.flatten(1))), bn=nn.BatchNorm1d(216), fc=nn.Linear(216, 3)
+    ),
+    "linear in a row": Fn(
+        lambda m, x: m.b(F.relu(m.a(x.flatten(1)))), a=nn.Linear(216, 6), b=nn.Linear(6, 3, bias=False)
+    ),
+    "back to an image": Fn(
+        lambda m, x: m.b(m.a(x.flatten(1)).view(-1, 6, 1, 1)), a=nn.Linear(216, 6), b=nn.Conv2d(6, 2, 1)
+    ),
+}
+
+
+@pytest.mark.parametrize("name", sorted(FUNCTIONS))
+def test_functions(name: str) -> None:
+    check(FUNCTIONS[name], IMAGE)
+
+
+def test_two_inputs_and_two_outputs() -> None:
+    class Two(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a, self.b = nn.Conv2d(3, 4, 3), nn.Linear(5, 4)
+
+        def forward(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+            z = self.a(x).mean((2, 3)) + self.b(y)
+            return z, F.softmax(z, 1)
+
+    assert len(check(Two(), IMAGE, (5,)).inputs) == 2
+
+
+def test_sequences() -> None:
+    net = nn.Sequential(
+        nn.Conv1d(3, 6, 5, padding=2, stride=2),
+        nn.BatchNorm1d(6),
+        nn.ReLU(),
+        nn.MaxPool1d(2),
+        nn.Conv1d(6, 6, 3, groups=6, dilation=2),
+        nn.AvgPool1d(3, 2, padding=1),
+        nn.Flatten(),
+        nn.Linear(6 * 4, 4),
+    )
+    graph = check(net, (3, 48))
+    assert graph.tensors[graph.inputs[0]].shape == (1, 48, 3)
+
+
+def test_plain_vectors_and_unflattened_images() -> None:
+    graph = check(nn.Sequential(nn.Flatten(), nn.Linear(30, 4)), (5, 6), as_is=True)
+    assert graph.meta["input_layout"] == "NHWC"
+    check(nn.Sequential(nn.Linear(9, 4), nn.ReLU(), nn.BatchNorm1d(4), nn.Linear(4, 2)), (9,))
+
+
+def test_activations_are_fused_only_where_nothing_else_reads() -> None:
+    graph = check(Fn(lambda m, x: F.relu6(F.relu(m.pool(x))), pool=nn.MaxPool2d(2)), IMAGE)
+    assert [type(layer.op) for layer in graph.layers] == [Conv2D, MaxPool2D]
+    assert graph.layers[1].op.clamp == (0.0, 6.0)
+    graph = check(Fn(lambda m, x: x + F.relu(x)), IMAGE)
+    assert [type(layer.op) for layer in graph.layers] == [Conv2D, Activation, Add]
+    graph = check(Fn(lambda m, x: F.relu(m.bn(x)), bn=nn.BatchNorm2d(4)), IMAGE)
+    assert [type(layer.op) for layer in graph.layers] == [Conv2D, BatchNorm, Activation]
+
+
+def test_relabelling_costs_no_layer() -> None:
+    graph = check(FUNCTIONS["flatten"], IMAGE)
+    assert [type(layer.op) for layer in graph.layers] == [Conv2D, FullyConnected]
+    graph = check(FUNCTIONS["back to an image"], IMAGE)
+    assert [type(layer.op) for layer in graph.layers] == [Conv2D, FullyConnected, Reshape, Conv2D]
+
+
+def test_names_sources_and_parameters() -> None:
+    graph = check(nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Sequential(nn.Conv2d(4, 2, 1))), IMAGE)
+    assert [layer.name for layer in graph.layers] == ["0", "2.0"]
+    graph = check(FUNCTIONS["linear in a row"], IMAGE)
+    assert [layer.name for layer in graph.layers] == ["conv", "a", "b"]
+    assert graph.layers[1].source.startswith("test_torch_export.py:")
+    assert graph.meta["parameters"] == 3 * 4 * 9 + 4 + 216 * 6 + 6 + 6 * 3
+
+
+def test_pruning_masks_are_computed_at_import() -> None:
+    net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.Linear(216, 2))
+    prune.random_unstructured(net[2], "weight", 0.9)
+    graph = check(net, IMAGE)
+    assert np.count_nonzero(graph.layer("2").weight) == 43
+    assert graph.meta["parameters"] == 4 * 27 + 4 + 432 + 2
+
+
+def test_the_module_is_left_as_it_was() -> None:
+    net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Dropout(), nn.BatchNorm2d(4).eval())
+    from_module(net, torch.zeros(1, *IMAGE), "net")
+    assert [part.training for part in net] == [True, True, False]
+
+
+REFUSED: dict[str, tuple[nn.Module, str, str]] = {
+    "sigmoid": (Fn(lambda m, x: torch.sigmoid(x)), "aten.sigmoid", "logits"),
+    "log softmax": (Fn(lambda m, x: F.log_softmax(x, 1)), "aten.log_softmax", "loss"),
+    "multiplication": (Fn(lambda m, x: x * 2), "aten.mul", "BatchNorm"),
+    "constant sum": (Fn(lambda m, x: x + 1), "adding a constant", "bias"),
+    "broadcast": (Fn(lambda m, x: x + x.mean((2, 3), keepdim=True)), "broadcasting", "one shape"),
+    "transposed": (
+        Fn(lambda m, x: m.t(x), t=nn.ConvTranspose2d(4, 2, 3)),
+        "aten.conv_transpose2d",
+        "convolution",
+    ),
+    "permuted": (Fn(lambda m, x: m.b(x.permute(0, 2, 3, 1)), b=nn.Conv2d(9, 2, 1)), "rearranged", "relabel"),
+    "two orders": (Fn(lambda m, x: x.flatten(1) + x.permute(0, 2, 3, 1).flatten(1)), "orders", "before"),
+    "linear at every position": (Fn(lambda m, x: m.b(x), b=nn.Linear(6, 2)), "last axis", "1x1"),
+    "adaptive uneven": (Fn(lambda m, x: F.adaptive_avg_pool2d(x, 4)), "windows differ", "divides"),
+    "reflection": (Fn(lambda m, x: F.pad(x, (1, 1, 1, 1), mode="reflect")), "other than zeros", "zeros"),
+    "batch mixed": (Fn(lambda m, x: x.reshape(-1, 108)), "mixes the batch", "flatten"),
+    "dilated pool": (Fn(lambda m, x: F.max_pool2d(x, 2, dilation=2)), "dilated", "dilation=1"),
+    "batch statistics": (
+        Fn(lambda m, x: m.bn(x), bn=nn.BatchNorm2d(4, track_running_stats=False)),
+        "own statistics",
+        "track_running_stats",
+    ),
+    "flat output": (Fn(lambda m, x: x.flatten(1)), "rearranged", "before"),
+}
+
+
+@pytest.mark.parametrize("name", sorted(REFUSED))
+def test_unsupported_layers_say_where_why_and_what_to_do(name: str) -> None:
+    module, what, hint = REFUSED[name]
+    with pytest.raises(ModelError, match="TMB1101") as info:
+        from_module(module, torch.zeros(2, *IMAGE), "net")
+    assert what in info.value.what
+    assert hint in info.value.hint
+    if name != "flat output":
+        assert "layer " in info.value.where
+        assert "test_torch_export.py:" in info.value.where
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_nan_and_infinite_weights_name_the_layer(value: float) -> None:
+    net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.Linear(216, 2))
+    with torch.no_grad():
+        net[2].weight[1, 5] = value
+    with pytest.raises(ModelError, match="TMB1102") as info:
+        from_module(net, torch.zeros(1, *IMAGE), "net")
+    assert "layer 2" in info.value.where
+
+
+def test_what_torch_cannot_trace() -> None:
+    class Branch(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x if x.sum() > 0 else -x
+
+    with pytest.raises(ModelError, match="TMB1104"):
+        from_module(Branch(), torch.zeros(1, *IMAGE), "net")
+    with pytest.raises(ModelError, match="TMB1105"):
+        from_module(nn.Linear(4, 2), torch.zeros(1, 5), "net")
+    with pytest.raises(ModelError, match="TMB1103"):
+        from_module(nn.Linear(4, 2), torch.zeros(4), "net")
