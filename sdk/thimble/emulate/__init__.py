@@ -13,6 +13,7 @@ import numpy as np
 from thimble.emulate import host, isa, platformio, qemu
 from thimble.emulate.measurement import Measurement
 from thimble.emulate.project import Project, load_project
+from thimble.emulate.sizes import Sizes, measure_sizes
 from thimble.emulate.targets import HOST, TARGETS, Target, target
 from thimble.errors import VerifyError
 
@@ -20,11 +21,13 @@ __all__ = [
     "TARGETS",
     "Measurement",
     "Project",
+    "Sizes",
     "Target",
     "build",
     "execute",
     "load_project",
     "measure",
+    "sizes",
     "target",
 ]
 
@@ -94,3 +97,14 @@ def execute(folder: Path, name: str, x: np.ndarray, *, program: Path | None = No
         if not np.array_equal(first, outputs):
             raise VerifyError("TMB6006", f"{emulators[0]} and {emulator} give different outputs", where=name)
     return first
+
+
+def sizes(folder: Path, name: str, *, program: Path | None = None) -> Sizes:
+    """Flash and RAM of model and runtime as linked for an emulated core; the host counts as cortex-m4.
+
+    Raises:
+        ToolError: a tool is missing or fails.
+    """
+    core = "cortex-m4" if name == HOST else name
+    program = program or build(folder, [core])[core]
+    return measure_sizes(program, load_project(folder).name)

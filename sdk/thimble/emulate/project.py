@@ -56,7 +56,7 @@ def flat_inputs(project: Project, x: np.ndarray) -> np.ndarray:
     if x.dtype != np.int8 or x.ndim < 1 or x.size != len(x) * project.input_len or not len(x):
         raise DataError(
             "TMB2001",
-            f"inputs are {x.dtype} {x.shape}; {project.name} takes int8, N >= 1 samples of {project.input_len}",
+            f"inputs are {x.dtype} {x.shape}; {project.name} takes int8 samples of {project.input_len}",
             where=str(project.path),
         )
     return np.ascontiguousarray(x).reshape(len(x), project.input_len)

@@ -1,0 +1,71 @@
+"""Boards are complete, consistent, and found by name."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+
+from thimble.board import boards, load_board, read_board
+from thimble.emulate.targets import HOST, TARGETS
+from thimble.errors import RecipeError
+
+CORES = {  # core -> the target that runs its code
+    "cortex-m0": "cortex-m0",
+    "cortex-m0plus": "cortex-m0",
+    "cortex-m3": "cortex-m3",
+    "cortex-m4": "cortex-m4",
+    "cortex-m7": "cortex-m7",
+    "cortex-m33": "cortex-m33",
+    "cortex-m55": "cortex-m55",
+    "rv32imc": "rv32imc",
+    "rv32imac": "rv32imac",
+    "rv32imafc": "rv32imafc",
+}
+NAMES = [board.name for board in boards()]
+
+
+def test_there_are_enough_real_boards():
+    assert sum(not board.emulated for board in boards()) >= 14
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_facts_are_consistent(name):
+    board = load_board(name)
+    assert board.target == CORES[board.core]
+    assert board.mve == (board.core == "cortex-m55")
+    assert board.dsp == (board.core in ("cortex-m4", "cortex-m7", "cortex-m33", "cortex-m55"))
+    assert 1_000_000 <= board.clock_hz <= 1_000_000_000
+    assert board.sources
+    regions = sorted((*board.flash, *board.ram), key=lambda r: r.origin)
+    for low, high in pairwise(regions):
+        assert low.origin + low.size <= high.origin, f"{low.name} overlaps {high.name}"
+    assert all(region.origin % 4 == 0 and region.size % 4 == 0 for region in regions)
+
+
+@pytest.mark.parametrize("name", [name for name in TARGETS if name != HOST])
+def test_emulated_boards_agree_with_their_platform(name):
+    board, target = load_board(name), TARGETS[name]
+    assert board.emulated
+    assert (board.flash[0].origin, board.flash[0].size) == target.flash
+    assert (board.ram[0].origin, board.ram[0].size) == target.ram
+    assert board.compiler_flags == target.flags
+    assert (board.dsp, board.mve, board.fpu != "none") == (target.dsp, target.mve, target.fpu)
+
+
+@pytest.mark.parametrize(
+    "name, hint",
+    [("nucleo-l4r5zi", "nucleo_l4r5zi"), ("NRF52840_DK", "nrf52840_dk"), ("zzz", "thimble boards")],
+)
+def test_unknown_board_suggests_a_name(name, hint):
+    with pytest.raises(RecipeError) as caught:
+        load_board(name)
+    assert caught.value.code == "TMB3101"
+    assert hint in caught.value.hint
+
+
+@pytest.mark.parametrize("text", ["", "title = 1", "not toml", "[[flash]]\nsize = 1\n[[ram]]\nsize = 1"])
+def test_a_file_that_is_no_board_is_refused(tmp_path, text):
+    (tmp_path / "x.toml").write_text(text)
+    with pytest.raises(RecipeError, match="TMB3102"):
+        read_board(tmp_path / "x.toml")
