@@ -1,0 +1,69 @@
+"""Renders a report into one file that needs nothing beside it."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+import jinja2
+
+from thimble.errors import DataError
+from thimble.paths import resource
+from thimble.report import text
+from thimble.report.data import ReportData
+from thimble.report.page import page
+
+
+def render_report(data: ReportData) -> str:
+    """The page's HTML; the same data gives the same text."""
+    return _environment().get_template("report.html.j2").render(p=page(data))
+
+
+def write_report(data: ReportData, path: str | os.PathLike[str]) -> Path:
+    """Writes the page and returns its path; it appears complete or not at all.
+
+    Raises:
+        DataError: TMB2071, the file cannot be written.
+    """
+    target = Path(path)
+    content = render_report(data)
+    temporary = None
+    try:
+        handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
+            file.write(content)
+        umask = os.umask(0)
+        os.umask(umask)
+        os.chmod(temporary, 0o666 & ~umask)
+        os.replace(temporary, target)
+    except OSError as error:
+        if temporary is not None:
+            Path(temporary).unlink(missing_ok=True)
+        raise DataError(
+            "TMB2071",
+            f"cannot write the report: {error.strerror}",
+            where=str(target),
+            hint="name a file in a folder that exists and can be written",
+        ) from None
+    return target
+
+
+def _environment() -> jinja2.Environment:
+    """Everything is escaped: names come from models of strangers."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(resource("templates")),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=True,
+    )
+    environment.filters |= {
+        "count": text.count,
+        "percent": text.percent,
+        "shape": text.shape,
+        "plural": text.plural,
+        "size": text.size,
+    }
+    return environment
