@@ -180,7 +180,7 @@ def _golden(plan: Plan, inputs: np.ndarray | None) -> tuple[GoldenCase, ...]:
     inputs = inputs[:_GOLDEN]
     outputs = run(graph, inputs)[0]
     return tuple(
-        GoldenCase(f"golden input {k}", k, _lines(x), _lines(y))
+        GoldenCase(f"golden_{k}", k, _lines(x), _lines(y))
         for k, (x, y) in enumerate(zip(inputs, outputs, strict=True))
     )
 
