@@ -32,6 +32,7 @@ typedef struct {
     uint16_t rows;    /* output channels */
     uint16_t cols;    /* weights per channel */
     uint16_t row_max; /* most non-zeros that a row may hold: the list's capacity */
+    uint16_t scratch; /* 4-byte words of scratch for the decoder; one that needs more decodes nothing */
 } tmb_weights_t;
 
 /* bias and requantisation, per channel or per tensor */

@@ -1,0 +1,30 @@
+"""Codecs: which bits store a weight matrix. Lossless on int8 ``[rows, cols]``; see docs/formats.md."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from thimble.codecs import dense, sri
+from thimble.codecs.base import Codec, Encoded, limit_bytes
+
+CODECS: dict[str, Codec] = {codec.name: codec for codec in (dense.CODEC, sri.CODEC)}
+
+
+def encode(name: str, weights: np.ndarray, **options: Any) -> Encoded:
+    """Encodes int8 ``[rows, cols]`` by the named codec; KeyError for a name that is not in ``CODECS``."""
+    return CODECS[name].encode(weights, **options)
+
+
+def decode(encoded: Encoded) -> np.ndarray:
+    """The int8 ``[rows, cols]`` that were encoded; ModelError TMB1302 where the bits are damaged."""
+    return CODECS[encoded.codec].decode(encoded)
+
+
+def scratch_bytes(encoded: Encoded, form: str) -> int:
+    """RAM of the C decoder in one of the codec's forms, without the form's own buffer; a multiple of 4."""
+    return CODECS[encoded.codec].scratch_bytes(encoded, form)
+
+
+__all__ = ["CODECS", "Codec", "Encoded", "decode", "encode", "limit_bytes", "scratch_bytes"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from thimble.codecs import scratch_bytes
 from thimble.errors import RecipeError
 from thimble.graph.graph import Graph
 from thimble.plan.arena import Arena, Buffer, place
@@ -162,4 +163,5 @@ def _weights_fields(layer: str, choice: Choice, image: Image) -> dict[str, int]:
         "rows": enc.rows,
         "cols": enc.cols,
         "row_max": enc.row_max,
+        "scratch": scratch_bytes(enc, choice.form) // 4,
     }

@@ -1,0 +1,4 @@
+#include "dense.h"
+#include "instances.h"
+
+TMB_DEFINE_LIST(dense);

@@ -1,0 +1,4 @@
+#include "instances.h"
+#include "sri.h"
+
+TMB_DEFINE_FULLY_CONNECTED(sri);

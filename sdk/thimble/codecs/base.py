@@ -1,0 +1,94 @@
+"""What every codec has in common: the encoded form, the interface, and the limit it is measured against.
+
+A codec stores an int8 matrix ``[rows, cols]`` (one row per output channel) without loss. The encoded bytes
+are all that a decoder needs beside rows, cols, row_max and their own length; docs/formats.md has every bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import attrs
+import numpy as np
+
+from thimble.errors import ModelError
+
+MAX_DIM = 65535
+FORMS = ("fused", "list", "row", "resident")
+
+
+@attrs.frozen(eq=False)
+class Encoded:
+    """A matrix as one codec stores it.
+
+    ``data`` is exact, without padding at its end. ``row_max`` is the most non-zeros in a row. ``info`` says
+    what the encoder chose and where the bytes went: ``header_bytes``, ``mask_bytes`` and ``value_bytes``
+    (fractional where they share a byte) add up to the length of ``data``.
+    """
+
+    codec: str
+    rows: int
+    cols: int
+    data: bytes
+    row_max: int
+    info: Mapping[str, Any] = attrs.field(factory=dict)
+
+
+@attrs.frozen
+class Codec:
+    """One way to store a matrix.
+
+    ``forms`` are those that the C decoder offers. ``encode(weights, **options)`` takes int8 ``[rows, cols]``;
+    ``decode(encoded)`` is the oracle of the C decoder; ``scratch_bytes(encoded, form)`` is the RAM that the C
+    decoder needs beside its state on the stack and the form's own buffer, a multiple of 4.
+    """
+
+    name: str
+    forms: tuple[str, ...]
+    encode: Callable[..., Encoded]
+    decode: Callable[[Encoded], np.ndarray]
+    scratch_bytes: Callable[[Encoded, str], int]
+
+
+def as_matrix(weights: np.ndarray) -> np.ndarray:
+    """The weights as a contiguous int8 matrix.
+
+    Raises:
+        ModelError: TMB1301 where they are not a two-dimensional int8 array of 1..65535 rows and columns.
+    """
+    weights = np.asarray(weights)
+    if weights.dtype != np.int8 or weights.ndim != 2 or not all(1 <= n <= MAX_DIM for n in weights.shape):
+        raise ModelError(
+            "TMB1301",
+            f"a codec takes an int8 matrix of 1 to {MAX_DIM} rows and columns, not {weights.dtype} "
+            f"{list(weights.shape)}",
+            hint="quantise the layer first; larger layers are not supported",
+        )
+    return np.ascontiguousarray(weights)
+
+
+def row_max(weights: np.ndarray) -> int:
+    """The most non-zeros in one row of a matrix."""
+    return int(np.count_nonzero(weights, axis=1).max())
+
+
+def damaged(codec: str, why: str) -> ModelError:
+    """The error of every decoder for bits that no encoder wrote."""
+    return ModelError(
+        "TMB1302",
+        f"encoded weights are damaged: {why}",
+        where=codec,
+        hint="encode the layer again from its integers",
+    )
+
+
+def bad_option(codec: str, what: str) -> ModelError:
+    """The error of every encoder for a forced parameter that cannot hold this matrix."""
+    return ModelError("TMB1303", what, where=codec, hint="leave the option out to have it chosen")
+
+
+def limit_bytes(weights: np.ndarray) -> float:
+    """Order-0 entropy of the integers, zeros included, in bytes: what no memoryless coder gets below."""
+    counts = np.unique(np.asarray(weights), return_counts=True)[1].astype(float)
+    return float(np.sum(counts * np.log2(counts.sum() / counts)) / 8)

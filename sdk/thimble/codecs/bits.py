@@ -1,0 +1,55 @@
+"""Bit streams, least significant bit first: bit i of a stream is bit ``i % 8`` of byte ``i // 8``."""
+
+from __future__ import annotations
+
+import numpy as np
+
+_CHUNK = 1 << 18  # fields expanded to bits at a time: bounds memory to a few MB
+
+
+class BitWriter:
+    """Appends fields of given widths, vectorised."""
+
+    def __init__(self) -> None:
+        self._parts: list[bytes] = []
+        self._rest = np.zeros(0, np.uint8)  # 0..7 bits not yet in a byte
+        self.bits = 0
+
+    def write_bits(self, bits: np.ndarray) -> None:
+        """Appends an array of 0 and 1."""
+        self.bits += len(bits)
+        bits = np.concatenate([self._rest, bits.astype(np.uint8)])
+        whole = len(bits) // 8 * 8
+        self._parts.append(np.packbits(bits[:whole], bitorder="little").tobytes())
+        self._rest = bits[whole:]
+
+    def write(self, values: np.ndarray | int, widths: np.ndarray | int) -> None:
+        """Appends unsigned fields; each is below ``2**width``, widths are 0..64."""
+        values = np.atleast_1d(np.asarray(values, np.uint64))
+        widths = np.broadcast_to(np.asarray(widths, np.int64), values.shape)
+        for start in range(0, len(values), _CHUNK):
+            value, width = values[start : start + _CHUNK], widths[start : start + _CHUNK]
+            columns = np.arange(width.max(initial=0))
+            bits = (value[:, None] >> columns.astype(np.uint64)) & np.uint64(1)
+            self.write_bits(bits[columns < width[:, None]])
+
+    def getvalue(self, fill: int = 0) -> bytes:
+        """The bytes so far, the last one filled up with ``fill``."""
+        tail = np.full(-len(self._rest) % 8, fill, np.uint8)
+        return (
+            b"".join(self._parts)
+            + np.packbits(np.concatenate([self._rest, tail]), bitorder="little").tobytes()
+        )
+
+
+def unpack(data: bytes) -> np.ndarray:
+    """The stream as an array of 0 and 1, uint8."""
+    return np.unpackbits(np.frombuffer(data, np.uint8), bitorder="little")
+
+
+def windows(bits: np.ndarray, starts: np.ndarray, width: int) -> np.ndarray:
+    """The ``width``-bit fields that start at the given bits; ``starts + width`` may not pass the end."""
+    fields = np.zeros(len(starts), np.int64)
+    for i in range(width):
+        fields |= bits[starts + i].astype(np.int64) << i
+    return fields
