@@ -38,7 +38,7 @@ def run_float(graph: Graph, x: np.ndarray | Sequence[np.ndarray]) -> dict[str, n
         Every tensor's values by name, float32 ``(N, *shape)``.
 
     Raises:
-        DataError: an input has another shape (TMB2001).
+        DataError: an input has another shape (TMB2004).
     """
     return dict(iterate(graph, x))
 
@@ -48,12 +48,12 @@ def iterate(graph: Graph, x: np.ndarray | Sequence[np.ndarray]) -> Iterator[tupl
     batches = [x] if isinstance(x, np.ndarray) else list(x)
     values = {}
     if len(batches) != len(graph.inputs):
-        raise DataError("TMB2001", f"the graph takes {len(graph.inputs)} inputs, not {len(batches)}")
+        raise DataError("TMB2004", f"the graph takes {len(graph.inputs)} inputs, not {len(batches)}")
     for name, batch in zip(graph.inputs, batches, strict=True):
         shape = graph.tensors[name].shape
         if batch.shape[1:] != shape:
             raise DataError(
-                "TMB2001",
+                "TMB2004",
                 f"input {name} has shape {batch.shape}, wanted {('N', *shape)}",
                 where=f"graph {graph.name}",
                 hint="batch first, then height, width, channels",

@@ -54,7 +54,7 @@ def run(graph: Graph, x: np.ndarray | Sequence[np.ndarray]) -> list[np.ndarray]:
 
     Raises:
         ModelError: the graph is not quantised or cannot be lowered.
-        DataError: the input has another dtype or shape (TMB2001).
+        DataError: the input has another dtype or shape (TMB2004).
     """
     lowered = lower(graph)
     batches = _checked(graph, x)
@@ -111,7 +111,7 @@ def _checked(graph: Graph, x: np.ndarray | Sequence[np.ndarray]) -> list[np.ndar
     given = [b.shape[1:] for b in batches]
     if given != wanted or any(b.dtype != np.int8 for b in batches) or len({len(b) for b in batches}) != 1:
         raise DataError(
-            "TMB2001",
+            "TMB2004",
             f"the inputs are {[f'{b.dtype}{b.shape}' for b in batches]}, "
             f"wanted int8 batches of {[('N', *shape) for shape in wanted]}",
             where=f"graph {graph.name}",
