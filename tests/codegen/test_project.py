@@ -6,7 +6,7 @@ import shutil
 import subprocess
 
 import pytest
-from networks import NETWORKS, lenet, zoo
+from quantized_networks import NETWORKS, lenet, zoo
 
 from thimble.codegen.project import read_project, write_project
 from thimble.codegen.spec import float_literal

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from networks import NETWORKS, Builder, lenet
+from quantized_networks import NETWORKS, Builder, lenet
 
 from thimble.codecs import CODECS, decode
 from thimble.errors import RecipeError

@@ -38,6 +38,7 @@ class BoardEnvironment:
     platform: str = ""
     board: str = ""
     framework: str = ""
+    options: tuple[str, ...] = ()  # further lines
 
 
 @attrs.frozen

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from thimble.codegen.project import read_project
+from thimble.commands.evidence import keep
 from thimble.commands.inputs import read_samples
 from thimble.commands.output import table
 from thimble.commands.targets import plan_for, project_for
@@ -57,10 +58,12 @@ def bench(folder: Path, *, targets: Sequence[str] = (), inputs: Path | None = No
                 for step, count in zip(plan.steps, run.layers or [None] * len(plan.steps), strict=True)
             ],
         }
+    keep(folder, "bench", document)
+    show(document)
     return document
 
 
-def show_bench(document: dict[str, Any]) -> None:
+def show(document: dict[str, Any]) -> None:
     """The document as tables on stderr."""
     table(
         "one inference; instructions are exact, cycles modelled at zero wait states; bytes",

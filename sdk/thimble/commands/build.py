@@ -54,11 +54,20 @@ def write(plan: Plan, board: Board, out: Path, samples: Samples | None, facts: M
 
 def board_environment(board: Board) -> BoardEnvironment:
     """The board as platformio.ini names it."""
-    return BoardEnvironment()
+    if board.platformio is None:
+        return BoardEnvironment(title=board.title)
+    return BoardEnvironment(
+        title=board.title,
+        environment=board.name,
+        platform=board.platformio.platform,
+        board=board.platformio.board,
+        framework=board.platformio.framework,
+        options=tuple(f"{key} = {value}" for key, value in board.platformio.options.items()),
+    )
 
 
 def check_fit(plan: Plan, board: Board) -> dict[str, Any]:
-    """``fits``, ``flash`` and ``ram`` in bytes of a plan on a board; raises FitError where it does not fit."""
+    """``fits``, ``flash`` and ``ram`` of a plan on a board, bytes; raises FitError if it does not fit."""
     code = plan.bounds.code if plan.bounds else 0
     stack = plan.bounds.stack if plan.bounds else 0
     flash = {"need": code + plan.image_bytes, "have": board.flash_bytes}

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from thimble.codegen.project import read_project
+from thimble.commands.evidence import keep
 from thimble.commands.inputs import Samples, read_samples
 from thimble.commands.output import note, table
 from thimble.commands.targets import project_for
@@ -48,10 +49,12 @@ def verify(
         document["accuracy_reference"] = accuracy(reference, samples)
     if any(t["mismatches"] for t in document["targets"].values()):
         document["failed"] = True
+    keep(folder, "verify", document)
+    show(document)
     return document
 
 
-def show_verify(document: dict[str, Any]) -> None:
+def show(document: dict[str, Any]) -> None:
     """The document as a table on stderr."""
     table(
         f"{document['samples']} samples against the integer reference",

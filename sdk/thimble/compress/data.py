@@ -24,6 +24,9 @@ from thimble.graph.graph import Graph
 from thimble.recipe import Recipe
 
 
+NAMES = ("train", "validation", "test")
+
+
 @attrs.frozen(eq=False)
 class Split:
     """Samples and labels: x float32 or uint8 ``(N, *shape)`` in the Graph's layout, y int64 ``(N,)``."""
@@ -49,8 +52,8 @@ class Dataset:
     test: Split
 
 
-def load_data(recipe: Recipe, graph: Graph) -> Dataset:
-    """Calls the recipe's loader and checks what it returns against the Graph; raises DataError."""
+def load_splits(recipe: Recipe) -> Any:
+    """What the recipe's loader returns, its form checked but not yet against a model; raises DataError."""
     if recipe.data is None:
         raise DataError("TMB2001", "the recipe has no [data] section", where=recipe.path.name)
     loader = recipe.load_object(recipe.data.loader)
@@ -59,31 +62,58 @@ def load_data(recipe: Recipe, graph: Graph) -> Dataset:
     except DataError:
         raise
     except Exception as error:
-        raise DataError(
-            "TMB2001", f"the data loader failed: {error!r}", where=recipe.data.loader
-        ) from error
-    return check_data(splits, graph, where=recipe.data.loader)
+        raise DataError("TMB2001", f"the data loader failed: {error!r}", where=recipe.data.loader) from error
+    _check_form(splits, recipe.data.loader)
+    return splits
 
 
-def check_data(splits: Any, graph: Graph, *, where: str = "data") -> Dataset:
-    """A Dataset from ``(train, validation, test)`` arrays; raises DataError where they do not fit the Graph."""
+def load_data(recipe: Recipe, graph: Graph) -> Dataset:
+    """Calls the recipe's loader and checks what it returns against the Graph; raises DataError."""
+    return check_data(call_loader(recipe), graph, where=recipe.data.loader if recipe.data else "data")
+
+
+def call_loader(recipe: Recipe) -> Any:
+    """What the recipe's loader returns: three splits of two, with a first sample to import a model by.
+
+    Raises:
+        DataError: TMB2001 the loader failed or returned something else, TMB2002 no samples.
+    """
+    if recipe.data is None:
+        raise DataError("TMB2001", "the recipe has no [data] section", where=recipe.path.name)
+    loader = recipe.load_object(recipe.data.loader)
+    try:
+        splits = loader()
+    except DataError:
+        raise
+    except Exception as error:
+        raise DataError("TMB2001", f"the data loader failed: {error!r}", where=recipe.data.loader) from error
+    _three_pairs(splits, recipe.data.loader)
+    return splits
+
+
+def _three_pairs(splits: Any, where: str) -> None:
     if not isinstance(splits, tuple | list) or len(splits) != 3:
         raise DataError(
             "TMB2001", "a loader must return (train, validation, test)", where=where, hint="each is (x, y)"
         )
-    names = ("train", "validation", "test")
+    for pair in splits:
+        if not isinstance(pair, tuple | list) or len(pair) != 2:
+            raise DataError("TMB2001", "a split must be a tuple (x, y)", where=where)
+        if np.asarray(pair[0]).size == 0:
+            raise DataError("TMB2002", "there are no samples", where=where)
+
+
+def check_data(splits: Any, graph: Graph, *, where: str = "data") -> Dataset:
+    """A Dataset from ``(train, validation, test)`` arrays; raises DataError where they do not fit the Graph."""
+    _check_form(splits, where)
     train, validation, test = (
-        _split(pair, graph, f"{where}: {name}") for pair, name in zip(splits, names, strict=True)
+        _split(pair, graph, f"{where}: {name}") for pair, name in zip(splits, NAMES, strict=True)
     )
     return Dataset(train, validation, test)
 
 
 def _split(pair: Any, graph: Graph, where: str) -> Split:
-    if not isinstance(pair, tuple | list) or len(pair) != 2:
-        raise DataError("TMB2001", "a split must be a tuple (x, y)", where=where)
     x, y = (part.numpy() if isinstance(part, Tensor) else np.asarray(part) for part in pair)
-    if x.size == 0 or y.size == 0:
-        raise DataError("TMB2002", "there are no samples", where=where)
     if x.dtype not in (np.float32, np.float64, np.uint8):
         raise DataError("TMB2006", f"x must be float32 or uint8, not {x.dtype}", where=where)
     if x.dtype != np.uint8 and not np.isfinite(x).all():

@@ -51,7 +51,18 @@ def make_plan(
     arena = place(buffers)
     symbols = unique_c_names([call.name for call in listed.calls], prefix="op_")
     steps = tuple(_step(call, symbols[call.name], graph, image, arena) for call in listed.calls)
-    return Plan(graph, core, objective, steps, buffers, listed.root, arena, image, candidates)
+    return Plan(
+        graph,
+        core,
+        objective,
+        steps,
+        buffers,
+        listed.root,
+        arena,
+        image,
+        candidates,
+        ways={name: tuple(found) for name, found in ways.items()},
+    )
 
 
 def _wanted(graph: Graph, codecs: str | Mapping[str, str]) -> dict[str, str]:

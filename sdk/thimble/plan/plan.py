@@ -64,7 +64,8 @@ class Bounds:
 class Plan:
     """Everything that code generation needs; all sizes in bytes and final but for code and stack.
 
-    ``root`` names for every tensor the buffer that holds its bytes; ``candidates`` the bytes of every codec.
+    ``root`` names for every tensor the buffer that holds its bytes; ``candidates`` the bytes of every codec;
+    ``ways`` every choice that each layer had, for those who ask why.
     """
 
     graph: Graph
@@ -77,6 +78,7 @@ class Plan:
     image: Image
     candidates: Mapping[str, Mapping[str, int]]  # layer -> codec -> bytes
     bounds: Bounds | None = None  # None where the table has no such core
+    ways: Mapping[str, tuple[Choice, ...]] = attrs.field(factory=dict)
 
     @property
     def arena_bytes(self) -> int:

@@ -1,0 +1,7 @@
+"""Every benchmark behind the README's numbers, one after the other."""
+
+import runpy
+
+for name in ("codecs", "kernels", "networks"):
+    print(f"\n== python -m bench.{name}")
+    runpy.run_module(f"bench.{name}", run_name="__main__")
