@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+
 import attrs
 
 from thimble.report.facts import ArenaFacts, BufferFacts
@@ -11,9 +14,10 @@ LEFT, RIGHT, TOP, BOTTOM = 68, 12, 30, 46
 HEIGHT = 300
 WIDE = 880
 _COLUMN = 30  # the narrowest column; more steps make a wider drawing
-_CHARACTER = 6.6  # width of a character of a label, on the safe side
+_CHARACTER = 6.8  # width of a character of a label, on the safe side
 _LINE = 14
 _TICKS = 5
+_LEAST = 3  # a buffer of a few bytes stays visible
 
 
 @attrs.frozen
@@ -39,7 +43,7 @@ class Mark:
 
 @attrs.frozen
 class ArenaMap:
-    """The whole drawing in its own units; ``bound`` and ``top`` are heights of the two lines."""
+    """The whole drawing in its own units; ``bound`` is the height of the line of the largest live set."""
 
     width: float
     height: float
@@ -47,28 +51,49 @@ class ArenaMap:
     right: float
     floor: float
     ceiling: float
-    boxes: tuple[Box, ...]
-    addresses: tuple[Mark, ...]
-    numbers: tuple[Mark, ...]
-    names: tuple[Mark, ...]
-    grid: tuple[float, ...]
-    top: float
     bound: float
-    caption: str
+    boxes: tuple[Box, ...]
+    grid: tuple[float, ...]
+    addresses: tuple[Mark, ...]
+    addresses_at: float
+    numbers: tuple[Mark, ...]
     numbers_at: float
+    names: tuple[Mark, ...]
     names_at: float
-    labels_at: float
+    caption: str
+
+
+@attrs.frozen
+class _Frame:
+    """How buffers become rectangles."""
+
+    column: float
+    scale: float
+    floor: float
+    prefix: int  # characters that all names begin with
+
+    def start(self, b: BufferFacts, shares: bool) -> float:
+        """Left edge; an output that takes its input's place begins in the middle of the step."""
+        return LEFT + (b.first + (0.5 if shares else 0.0)) * self.column
+
+    def top(self, b: BufferFacts) -> float:
+        return self.floor - b.offset * self.scale - self.height(b)
+
+    def height(self, b: BufferFacts) -> float:
+        return max(_LEAST, b.bytes * self.scale)
 
 
 def arena_map(arena: ArenaFacts, steps: tuple[str, ...]) -> ArenaMap:
     """Lays the map out; a last column shows what lies in the arena when the run is over."""
     columns = len(steps) + 1
     column = max(_COLUMN, WIDE / columns)
-    scale = HEIGHT / max(1, arena.bytes)
     floor = TOP + HEIGHT
     right = LEFT + column * columns
-    by_name = {b.name: b for b in arena.buffers}
-    labels = (*steps, "result")
+    names = [b.name for b in arena.buffers]
+    frame = _Frame(column, HEIGHT / max(1, arena.bytes), floor, _common(names))
+    numbers = [*(str(k + 1) for k in range(len(steps))), "end"]
+    step_prefix = _common(steps)
+    labels = [*(name[step_prefix:] for name in steps), "result"]
     fits = int((column - 6) / _CHARACTER)
     return ArenaMap(
         width=_r(right + RIGHT),
@@ -77,61 +102,80 @@ def arena_map(arena: ArenaFacts, steps: tuple[str, ...]) -> ArenaMap:
         right=_r(right),
         floor=floor,
         ceiling=TOP,
-        boxes=tuple(_box(b, by_name, column, scale, floor) for b in _painted(arena.buffers)),
-        addresses=tuple(Mark(_r(floor - n * scale), count(n)) for n in _ticks(arena.bytes)),
-        numbers=tuple(
-            Mark(_r(LEFT + (k + 0.5) * column), str(k + 1) if k < len(steps) else "end")
-            for k in range(columns)
-        ),
+        bound=_r(floor - arena.live_bytes * frame.scale),
+        boxes=tuple(_boxes(arena.buffers, frame)),
+        grid=tuple(_r(LEFT + k * column) for k in range(columns + 1)),
+        addresses=tuple(Mark(_r(floor - n * frame.scale), str(count(n))) for n in _ticks(arena.bytes)),
+        addresses_at=LEFT - 10,
+        numbers=tuple(Mark(_r(LEFT + (k + 0.5) * column), text) for k, text in enumerate(numbers)),
+        numbers_at=floor + 17,
         names=tuple(
-            Mark(_r(LEFT + (k + 0.5) * column), _clip(name, fits))
-            for k, name in enumerate(labels)
+            Mark(_r(LEFT + (k + 0.5) * column), _clip(text, fits))
+            for k, text in enumerate(labels)
             if fits >= 5
         ),
-        grid=tuple(_r(LEFT + k * column) for k in range(columns + 1)),
-        top=_r(floor - arena.bytes * scale),
-        bound=_r(floor - arena.live_bytes * scale),
-        caption=_caption(arena),
-        numbers_at=floor + 17,
         names_at=floor + 33,
-        labels_at=LEFT - 10,
+        caption=_caption(arena),
     )
 
 
-def _painted(buffers: tuple[BufferFacts, ...]) -> list[BufferFacts]:
-    """Outputs that take their input's place come after it, so that they are drawn on top."""
-    return sorted(buffers, key=lambda b: (b.first, b.over is not None, b.offset, b.name))
+def _boxes(buffers: Sequence[BufferFacts], frame: _Frame) -> list[Box]:
+    """Rectangles in the order in which they are painted: what lies over something comes after it."""
+    by_name = {b.name: b for b in buffers}
+    above = {b.over: b for b in buffers if b.over is not None and _shares(b, by_name.get(b.over))}
+    painted = sorted(buffers, key=lambda b: (b.first, b.over is not None, b.offset, b.name))
+    boxes = []
+    for b in painted:
+        x = frame.start(b, b.over is not None and above.get(b.over) is b)
+        width = LEFT + (b.last + 1) * frame.column - x
+        height, y = frame.height(b), frame.top(b)
+        free = width
+        cover = above.get(b.name)
+        if cover is not None and frame.top(cover) < y + 2.5 * _LINE:
+            free = frame.start(cover, True) - x
+        lines = _lines(b.name[frame.prefix :], f"{b.bytes:,} B", x, y, free, height)
+        boxes.append(Box(_r(x), _r(y), _r(width), _r(height), b.kind, _title(b), lines))
+    return boxes
 
 
-def _box(b: BufferFacts, by_name: dict[str, BufferFacts], column: float, scale: float, floor: float) -> Box:
-    under = by_name.get(b.over) if b.over else None
-    shares = under is not None and b.offset < under.offset + under.bytes and under.offset < b.offset + b.bytes
-    start = b.first + (0.5 if shares else 0.0)
-    x, width = LEFT + start * column, (b.last + 1 - start) * column
-    height = b.bytes * scale
-    y = floor - b.offset * scale - height
+def _shares(b: BufferFacts, under: BufferFacts | None) -> bool:
+    """Whether a buffer really lies on bytes of the one that it may overwrite."""
+    if under is None:
+        return False
+    return b.offset < under.offset + under.bytes and under.offset < b.offset + b.bytes
+
+
+def _title(b: BufferFacts) -> str:
     when = f"step {b.first + 1}" if b.first == b.last else f"steps {b.first + 1} to {b.last + 1}"
     where = f"{b.offset:,} to {b.offset + b.bytes - 1:,}"
-    title = f"{b.name}: {b.kind}, {plural(b.bytes, 'byte')} at {where}, {when}"
-    return Box(_r(x), _r(y), _r(width), _r(height), b.kind, title, _lines(b, x, y, width, height))
+    return f"{b.name}: {b.kind}, {plural(b.bytes, 'byte')} at {where}, {when}"
 
 
 def _lines(
-    b: BufferFacts, x: float, y: float, width: float, height: float
+    name: str, size: str, x: float, y: float, width: float, height: float
 ) -> tuple[tuple[float, float, str], ...]:
     fits = int((width - 10) / _CHARACTER)
-    rows = int((height - 4) / _LINE)
+    rows = int((height - 2) / _LINE)
     if fits < 4 or rows < 1:
         return ()
-    size = f"{b.bytes:,} B"
     if rows >= 2 and len(size) <= fits:
-        texts = [_clip(b.name, fits), size]
-    elif len(b.name) + len(size) + 2 <= fits:
-        texts = [f"{b.name}  {size}"]
+        texts = [_clip(name, fits), size]
+    elif len(name) + len(size) + 2 <= fits:
+        texts = [f"{name}  {size}"]
     else:
-        texts = [_clip(b.name, fits)]
+        texts = [_clip(name, fits)]
     first = y + (height - _LINE * len(texts)) / 2 + 11 if height < 60 else y + 16
     return tuple((_r(x + 6), _r(first + k * _LINE), text) for k, text in enumerate(texts))
+
+
+def _common(names: Sequence[str]) -> int:
+    """Length of the path that all names begin with, up to a separator; 0 for fewer than three names."""
+    if len(names) < 3:
+        return 0
+    low, high = min(names), max(names)
+    same = next((k for k, (a, b) in enumerate(zip(low, high, strict=False)) if a != b), 0)
+    ends = [found.end() for found in re.finditer(r"[/.:]", low[:same])]
+    return ends[-1] if ends else 0
 
 
 def _clip(text: str, fits: int) -> str:

@@ -8,7 +8,7 @@ import attrs
 
 WIDTH = 1000
 _LEAST = 3  # what is there at all stays visible
-_TICK = 5
+_TICK = 9
 
 
 @attrs.frozen

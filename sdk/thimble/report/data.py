@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -29,7 +29,7 @@ from thimble.report.facts import (
     VerifyFacts,
 )
 from thimble.report.measured import percent, read_bench, read_verify
-from thimble.report.why import why
+from thimble.report.why import AUTO, why
 
 if TYPE_CHECKING:
     from thimble.board import Board
@@ -132,7 +132,7 @@ def _layer(step: Step, plan: Plan) -> LayerFacts:
     layer = plan.graph.layer(step.layer)
     sections = {s.name: len(s.data) for s in plan.image.sections}
     kinds = ("bias", "multiplier", "shift")
-    costs = plan.candidates[step.layer]
+    costs = tuple(_costs(step, plan))
     return LayerFacts(
         name=step.layer,
         op=step.op,
@@ -143,11 +143,22 @@ def _layer(step: Step, plan: Plan) -> LayerFacts:
         weight_bytes=choice.bytes,
         constant_bytes=sum(sections.get(f"{step.layer}/{kind}", 0) for kind in kinds),
         limit_bytes=limit_bytes(layer.weight),
-        costs=tuple(CodecCost(codec, n, codec == choice.codec) for codec, n in costs.items()),
-        why=why(step.layer, choice, costs, plan.objective, plan.graph.meta.get("codecs", "auto")),
+        costs=costs,
+        why=why(step.layer, costs, plan.objective, plan.graph.meta.get("codecs", AUTO)),
         mask_bytes=choice.encoded.info.get("mask_bytes"),
         value_bytes=choice.encoded.info.get("value_bytes"),
     )
+
+
+def _costs(step: Step, plan: Plan) -> Iterator[CodecCost]:
+    """Every codec, the chosen one by the form it was chosen in, others by the form that runs fastest."""
+    choice = step.choice
+    assert choice is not None
+    for codec, n in plan.candidates[step.layer].items():
+        estimates = [way.instructions for way in plan.ways.get(step.layer, ()) if way.codec == codec]
+        if codec == choice.codec:
+            estimates = [choice.instructions]
+        yield CodecCost(codec, n, codec == choice.codec, min(estimates, default=None))
 
 
 def _steps(plan: Plan, own: TargetFacts | None) -> tuple[StepFacts, ...]:
@@ -176,14 +187,14 @@ def _shape(tensor: str, plan: Plan) -> tuple[int, ...]:
 def _arena(plan: Plan) -> ArenaFacts:
     inputs = {plan.root[name] for name in plan.graph.inputs}
     outputs = {plan.root[name] for name in plan.graph.outputs}
-    tensors = set(plan.root.values())
+    scratch = {f"{step.layer}/scratch" for step in plan.steps}
 
     def kind(name: str) -> str:
         if name in inputs:
             return "input"
         if name in outputs:
             return "output"
-        return "activation" if name in tensors else "scratch"
+        return "scratch" if name in scratch else "activation"
 
     buffers = (
         BufferFacts(b.name, kind(b.name), plan.arena.offsets[b.name], b.bytes, b.first, b.last, b.over)

@@ -7,11 +7,12 @@ import attrs
 
 @attrs.frozen
 class CodecCost:
-    """Encoded bytes of one layer's weights in one codec."""
+    """One layer's weights in one codec: bytes, exact, and the estimated instructions of its best form."""
 
     codec: str
     bytes: int
     chosen: bool
+    instructions: int | None = None
 
 
 @attrs.frozen
@@ -77,7 +78,8 @@ class StepFacts:
 class BufferFacts:
     """A stretch of the arena over the steps ``first`` to ``last``.
 
-    ``kind`` is ``input``, ``output``, ``activation`` or ``scratch``; ``over`` names the buffer whose bytes this one may take while it is written.
+    ``kind`` is ``input``, ``output``, ``activation`` or ``scratch``; ``over`` names the
+    buffer whose bytes this one may take while it is written.
     """
 
     name: str

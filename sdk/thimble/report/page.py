@@ -14,10 +14,10 @@ from thimble.report.tiles import Tile, tiles
 
 @attrs.frozen
 class CostCell:
-    """What one codec would cost one layer; None where it cannot hold the layer."""
+    """What one codec would cost one layer; ``cost`` is None where it cannot hold the layer."""
 
     cost: CodecCost | None
-    bar: Bar
+    against: str  # bytes relative to the codec with the fewest
 
 
 @attrs.frozen
@@ -122,11 +122,12 @@ class Page:
     arena: ArenaMap
     buffers: tuple[BufferRow, ...]
     targets: tuple[TargetRow, ...]
-    cycle_models: tuple[tuple[str, str], ...]
+    cycle_models: tuple[tuple[str, str], ...]  # targets' names, what their cycles rest on
     matrix_targets: tuple[str, ...]
     matrix: tuple[MatrixRow, ...]
     totals: Totals
     has_split: bool
+    has_counts: bool
 
 
 _KINDS = {"model": "one", "code": "three", "arena": "one", "stack": "two", "static": "three"}
@@ -137,7 +138,7 @@ def page(data: ReportData) -> Page:
     names = [c.codec for layer in data.layers for c in layer.costs]
     codecs = tuple(dict.fromkeys(names))
     full = max((max(la.weight_bytes + la.constant_bytes, la.limit_bytes) for la in data.layers), default=0)
-    counted = [t for t in data.targets if t.layers]
+    counted = [t for t in data.targets if any(n is not None for _, n in t.layers)]
     return Page(
         data=data,
         tiles=tiles(data),
@@ -148,11 +149,12 @@ def page(data: ReportData) -> Page:
         arena=arena_map(data.arena, tuple(step.name for step in data.steps)),
         buffers=tuple(_buffer(b, len(data.steps)) for b in data.arena.buffers),
         targets=_targets(data),
-        cycle_models=tuple((t.name, t.cycle_model) for t in data.targets if t.cycle_model),
+        cycle_models=_cycle_models(data),
         matrix_targets=tuple(t.name for t in counted) if len(counted) > 1 else (),
         matrix=_matrix(counted) if len(counted) > 1 else (),
         totals=_totals(data),
         has_split=any(layer.mask_bytes for layer in data.layers),
+        has_counts=any(step.instructions is not None for step in data.steps),
     )
 
 
@@ -162,22 +164,19 @@ def _layer(layer: LayerFacts, full: float, codecs: tuple[str, ...]) -> LayerRow:
     rest = layer.weight_bytes - sum(n for _, n in split)
     stored = f"{text.plural(layer.weight_bytes, 'byte')} of weights, limit {layer.limit_bytes:,.0f}"
     by_codec = {cost.codec: cost for cost in layer.costs}
-    dearest = max(cost.bytes for cost in layer.costs)
+    least = min(cost.bytes for cost in layer.costs)
     return LayerRow(
         facts=layer,
         zeros=text.share(layer.weights - layer.nonzero, layer.weights),
         bits=f"{8 * layer.weight_bytes / layer.weights:.2f}",
         against_limit=_against(layer.weight_bytes, layer.limit_bytes),
         bar=bar([*split, ("three", rest + layer.constant_bytes)], full, stored, layer.limit_bytes),
-        costs=tuple(_cell(by_codec.get(codec), dearest) for codec in codecs),
+        costs=tuple(_cell(by_codec.get(codec), least) for codec in codecs),
     )
 
 
-def _cell(cost: CodecCost | None, dearest: int) -> CostCell:
-    if cost is None:
-        return CostCell(None, Bar((), ""))
-    kind = "one" if cost.chosen else "rest"
-    return CostCell(cost, bar([(kind, cost.bytes)], dearest, text.plural(cost.bytes, "byte")))
+def _cell(cost: CodecCost | None, least: int) -> CostCell:
+    return CostCell(cost, "" if cost is None else text.times(cost.bytes / max(1, least)))
 
 
 def _against(stored: float, limit: float) -> str:
@@ -249,6 +248,14 @@ def _targets(data: ReportData) -> tuple[TargetRow, ...]:
         )
         for t in data.targets
     )
+
+
+def _cycle_models(data: ReportData) -> tuple[tuple[str, str], ...]:
+    names: dict[str, list[str]] = {}
+    for target in data.targets:
+        if target.cycle_model:
+            names.setdefault(target.cycle_model, []).append(target.name)
+    return tuple((", ".join(targets), model) for model, targets in names.items())
 
 
 def _matrix(counted: list[TargetFacts]) -> tuple[MatrixRow, ...]:

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 THIN = "\u202f"
 MINUS = "\u2212"
 MISSING = Markup('<span class="missing">not measured</span>')
 KB = 1000
+_PIECES = re.compile(r"[^/._:-]{0,18}[/._:-]|[^/._:-]{1,18}", re.DOTALL)
 
 
 def count(value: int | float | None) -> str | Markup:
     """``12,345``; a float is rounded to whole."""
     return MISSING if value is None else f"{round(value):,}"
+
+
+def name(value: str) -> Markup:
+    """A name, escaped, with places where a line may break: after separators and inside long runs."""
+    return Markup("<wbr>").join(escape(piece) for piece in _PIECES.findall(value))
 
 
 def percent(value: float | None, digits: int = 1) -> str | Markup:

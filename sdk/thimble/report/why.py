@@ -2,43 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from thimble.plan.plan import Choice
+from thimble.report.facts import CodecCost
+from thimble.report.text import THIN
+
+AUTO = "auto"
 
 
-def why(
-    layer: str,
-    choice: Choice,
-    costs: Mapping[str, int],
-    objective: str,
-    wanted: str | Mapping[str, str],
-) -> str:
+def why(layer: str, costs: Sequence[CodecCost], objective: str, wanted: str | Mapping[str, str]) -> str:
     """One sentence.
 
     Args:
         layer: its name.
-        choice: what the planner took.
-        costs: encoded bytes of every codec.
+        costs: every codec's cost, exactly one of them chosen.
         objective: ``size``, ``speed`` or ``balanced``.
-        wanted: the recipe's codecs, ``"auto"`` or one for all or one per layer.
+        wanted: the recipe's codecs: ``"auto"``, one for all layers, or one per layer.
     """
-    named = wanted if isinstance(wanted, str) else wanted.get(layer, "auto")
-    others = {codec: n for codec, n in costs.items() if codec != choice.codec}
+    named = wanted if isinstance(wanted, str) else wanted.get(layer, AUTO)
+    chosen = next(cost for cost in costs if cost.chosen)
+    others = [cost for cost in costs if not cost.chosen]
     if not others:
-        return "The only codec there is."
-    best, least = min(others.items(), key=lambda item: (item[1], item[0]))
-    against = _against(choice.bytes, best, least)
-    if named != "auto":
+        return "No other codec can hold it."
+    best = min(others, key=lambda cost: (cost.bytes, cost.codec))
+    against = f"{_bytes(chosen.bytes, best)}{_instructions(chosen, best)}"
+    if named != AUTO:
         return f"Named by the recipe: {against}."
-    if choice.bytes <= least:
+    if chosen.bytes <= best.bytes:
         return f"Fewest bytes: {against}."
-    return f"Fewer instructions: {against}, which {objective!r} accepts for speed.".replace("'", "")
+    return f"Fewer instructions, which count too ({objective}): {against}."
 
 
-def _against(n: int, other: str, least: int) -> str:
-    if n == least:
-        return f"as many as {other}"
-    side = "fewer" if n < least else "more"
-    share = abs(n - least) / max(1, least)
-    return f"{abs(n - least):,} ({share:.1%}) {side} than {other}".replace("%", " %")
+def _bytes(n: int, best: CodecCost) -> str:
+    if n == best.bytes:
+        return f"as many bytes as {best.codec}"
+    side = "fewer" if n < best.bytes else "more"
+    share = 100 * abs(n - best.bytes) / max(1, best.bytes)
+    return f"{abs(n - best.bytes):,} bytes ({share:.0f}{THIN}%) {side} than {best.codec}"
+
+
+def _instructions(chosen: CodecCost, best: CodecCost) -> str:
+    if chosen.instructions is None or not best.instructions:
+        return ""
+    change = 100 * (chosen.instructions / best.instructions - 1)
+    if abs(change) < 0.5:
+        return ", about as many instructions"
+    return f", an estimated {abs(change):.0f}{THIN}% {'fewer' if change < 0 else 'more'} instructions"

@@ -61,6 +61,7 @@ def _environment() -> jinja2.Environment:
     )
     environment.filters |= {
         "count": text.count,
+        "name": text.name,
         "percent": text.percent,
         "shape": text.shape,
         "plural": text.plural,
