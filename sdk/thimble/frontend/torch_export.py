@@ -148,7 +148,7 @@ class _Importer:
     def _input(self, node: torch.fx.Node) -> Value | None:
         if not node.users:
             return None
-        batch, *shape = (int(n) for n in node.meta["val"].shape)
+        batch, *shape = (_size(n) for n in node.meta["val"].shape)
         if self.batch not in (0, batch):
             raise ModelError("TMB1103", "the inputs differ in their batch", where=f"input {node.name}")
         self.batch = batch
@@ -167,6 +167,8 @@ class _Importer:
 
     def _call(self, node: torch.fx.Node) -> Any:
         operation = _operation(node)
+        if operation == "aten.sym_size":
+            return _size(node.meta["val"])
         arguments = self._arguments(node)
         if not any(isinstance(a, Value) for a in _leaves(arguments)):
             return self._constant(node)
@@ -175,7 +177,7 @@ class _Importer:
             raise self._unsupported(node, operation)
         result = node.meta.get("val")
         if isinstance(result, torch.Tensor):
-            arguments["result_shape"] = tuple(int(n) for n in result.shape)
+            arguments["result_shape"] = tuple(_size(n) for n in result.shape)
             arguments["result_is_float"] = result.is_floating_point()
         arguments["batch"] = self.batch
         plain = {key: _map(value, _array) for key, value in arguments.items()}
@@ -184,9 +186,9 @@ class _Importer:
 
     def _arguments(self, node: torch.fx.Node) -> dict[str, Any]:
         """The call's arguments by the names of the operator's schema, defaults filled in."""
-        schema = getattr(node.target, "_schema", None)
-        if schema is None:
+        if not isinstance(node.target, torch._ops.OpOverload) or node.target.namespace != "aten":
             raise self._unsupported(node, str(node.target))
+        schema = node.target._schema
         given = {a.name: a.default_value for a in schema.arguments if a.has_default_value()}
         given.update(zip((a.name for a in schema.arguments), node.args, strict=False))
         given.update(node.kwargs)
@@ -262,6 +264,11 @@ def _operation(node: torch.fx.Node) -> str:
     """``aten.conv2d`` for every overload of it."""
     packet = getattr(node.target, "overloadpacket", None)
     return str(packet) if packet is not None else str(node.target)
+
+
+def _size(n: int | torch.SymInt) -> int:
+    """A dimension; of a symbolic batch the size that it had in the export's example."""
+    return n if isinstance(n, int) else int(n.node.hint)
 
 
 def _array(item: Any) -> Any:
