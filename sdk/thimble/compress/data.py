@@ -52,21 +52,6 @@ class Dataset:
     test: Split
 
 
-def load_splits(recipe: Recipe) -> Any:
-    """What the recipe's loader returns, its form checked but not yet against a model; raises DataError."""
-    if recipe.data is None:
-        raise DataError("TMB2001", "the recipe has no [data] section", where=recipe.path.name)
-    loader = recipe.load_object(recipe.data.loader)
-    try:
-        splits = loader()
-    except DataError:
-        raise
-    except Exception as error:
-        raise DataError("TMB2001", f"the data loader failed: {error!r}", where=recipe.data.loader) from error
-    _check_form(splits, recipe.data.loader)
-    return splits
-
-
 def load_data(recipe: Recipe, graph: Graph) -> Dataset:
     """Calls the recipe's loader and checks what it returns against the Graph; raises DataError."""
     return check_data(call_loader(recipe), graph, where=recipe.data.loader if recipe.data else "data")
@@ -96,16 +81,16 @@ def _three_pairs(splits: Any, where: str) -> None:
         raise DataError(
             "TMB2001", "a loader must return (train, validation, test)", where=where, hint="each is (x, y)"
         )
-    for pair in splits:
+    for name, pair in zip(NAMES, splits, strict=True):
         if not isinstance(pair, tuple | list) or len(pair) != 2:
-            raise DataError("TMB2001", "a split must be a tuple (x, y)", where=where)
-        if np.asarray(pair[0]).size == 0:
-            raise DataError("TMB2002", "there are no samples", where=where)
+            raise DataError("TMB2001", "a split must be a tuple (x, y)", where=f"{where}: {name}")
+        if any(np.size(part) == 0 for part in pair):
+            raise DataError("TMB2002", "there are no samples", where=f"{where}: {name}")
 
 
 def check_data(splits: Any, graph: Graph, *, where: str = "data") -> Dataset:
     """A Dataset from ``(train, validation, test)`` arrays; raises DataError where they do not fit the Graph."""
-    _check_form(splits, where)
+    _three_pairs(splits, where)
     train, validation, test = (
         _split(pair, graph, f"{where}: {name}") for pair, name in zip(splits, NAMES, strict=True)
     )

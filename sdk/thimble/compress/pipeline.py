@@ -50,7 +50,7 @@ class Compressed(NamedTuple):
     """What quantisation needs.
 
     graph: float, every weight a whole multiple of its scale; ``meta["accuracy"]["float"]`` is the dense
-        network's accuracy on the test set, before compression.
+        network's accuracy on the test set, before compression, in per cent.
     activation_ranges: tensor -> (low, high) in real units: what -128 and 127 stand for.
     weight_scales: layer -> float32 ``[1]`` or ``[O]``, the grid's step.
     """
@@ -198,7 +198,7 @@ class _Run:
             model = TrainableGraph(self.graph, per_channel=self.recipe.quantize.scales == "per-channel")
             calibrate(model, self.data, levels_of(self.recipe.quantize.weights))
         result = model.to_graph()
-        dense = accuracy(TrainableGraph(self.dense), self.data.test)
+        dense = round(100.0 * accuracy(TrainableGraph(self.dense), self.data.test), 4)
         meta = {**result.meta, "accuracy": {**result.meta.get("accuracy", {}), "float": dense}}
         return Compressed(
             attrs.evolve(result, meta=meta), model.activation_ranges(), model.weight_scales()

@@ -26,7 +26,8 @@ class _Training:
     """What every training step shares.
 
     epochs: passes, each of ``[train] samples_per_epoch`` samples.
-    learning_rate: Adam's peak; it warms up over 100 batches and falls by a cosine.
+    learning_rate: Adam's peak, reached over 100 batches; it falls by half a cosine, in pruning steps once the
+        mask is final.
     distill: learn from the dense network's outputs beside the labels.
     """
 
@@ -79,7 +80,7 @@ class Admm(_Training):
     """
 
     sparsity: Budget = attrs.field(validator=budget(high=1.0))
-    scope: str = attrs.field(default="layer", validator=choice("global", "layer"))
+    scope: str = attrs.field(default="global", validator=choice("global", "layer"))
     rho: float = attrs.field(default=1e-3, validator=positive)
     rho_growth: float = attrs.field(default=1.3, validator=positive)
     retrain: float = attrs.field(default=0.4, validator=fraction)

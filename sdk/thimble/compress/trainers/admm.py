@@ -11,6 +11,7 @@ from thimble.compress.projections.magnitude import global_masks, layer_masks
 from thimble.compress.steps import Admm
 from thimble.compress.trainable import TrainableGraph
 from thimble.compress.trainers.gradual import Budget
+from thimble.compress.trainers.loop import half_cosine
 from thimble.compress.trainers.masked import Masked
 
 
@@ -42,6 +43,9 @@ class AdmmPruning(Masked):
         masks = global_masks(weights, sum(end)) if self.budget.everywhere else layer_masks(weights, end)
         return [w * mask for w, mask in zip(weights, masks, strict=True)]
 
+    def learning_rate(self, progress: float) -> float:
+        return half_cosine(progress, start=self.pulled / max(1, self.step.epochs))
+
     def begin_epoch(self, model: TrainableGraph, epoch: int) -> None:
         self.pulling = epoch < self.pulled
 
@@ -62,6 +66,7 @@ class AdmmPruning(Masked):
         self.targets = self._project([w + u for w, u in zip(weights, self.duals, strict=True)])
         self.duals = [u + w - z for u, w, z in zip(self.duals, weights, self.targets, strict=True)]
         self.rho = [rho * self.step.rho_growth for rho in self.rho]
+        self.duals = [u / self.step.rho_growth for u in self.duals]  # scaled duals shrink as rho grows
         if epoch == self.pulled - 1:
             self._prune(model)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from thimble.compress.projections.magnitude import global_masks, layer_masks
 from thimble.compress.steps import Admm, Magnitude
 from thimble.compress.trainable import TrainableGraph
+from thimble.compress.trainers.loop import half_cosine
 from thimble.compress.trainers.masked import Masked
 
 
@@ -47,6 +48,9 @@ class GradualMagnitude(Masked):
         if self.step.epochs == 0:
             self.budget.apply(model, 1.0)
         self.pruned = False
+
+    def learning_rate(self, progress: float) -> float:
+        return half_cosine(progress, start=self.step.ramp)
 
     def before_batch(self, model: TrainableGraph, progress: float, batch: int) -> None:
         ramp = progress / self.step.ramp if self.step.ramp > 0 else 1.0

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Any, Protocol
+from typing import Any
 
 import attrs
 import numpy as np
@@ -25,6 +25,12 @@ from thimble.compress.trainable import TrainableGraph
 
 WARMUP_BATCHES = 100
 _EVALUATE = 500  # samples per batch when nothing is learnt
+
+
+def half_cosine(progress: float, start: float = 0.0) -> float:
+    """1 up to ``start``, then half a cosine that reaches 0 at 1."""
+    left = max(0.0, progress - start) / max(1e-9, 1.0 - start)
+    return 0.5 * (1.0 + math.cos(math.pi * left))
 
 
 class Regime:
@@ -47,8 +53,8 @@ class Regime:
         return [{"params": [p for p in model.parameters() if id(p) not in held], "rate": 1.0}]
 
     def learning_rate(self, progress: float) -> float:
-        """Factor of the peak learning rate: half a cosine."""
-        return 0.5 * (1.0 + math.cos(math.pi * progress))
+        """Factor of the peak learning rate."""
+        return half_cosine(progress)
 
     def before_batch(self, model: TrainableGraph, progress: float, batch: int) -> None:
         """Before the forward pass."""
@@ -85,10 +91,6 @@ class Job:
     train: Train
     data: Dataset
     teacher: Tensor | None = None  # logits (N, classes) of the dense network on data.train
-
-
-class _Tracker(Protocol):
-    def save_epoch(self, running: dict[str, Any]) -> None: ...
 
 
 def fit(

@@ -23,6 +23,7 @@ _STEPS_PER_DEVIATION = 1.5  # grid steps in a standard deviation of a layer's we
 _LATENT_RATE = 20.0  # learning rate of weights in units of their grid step
 _STEER_EVERY = 20  # batches
 _SETTLE = 0.85  # fraction of the ramp after which the target no longer falls
+_LOOK_AHEAD = 5  # steerings; weights answer late, and without it the weight of bits overshoots
 _LAMBDA_RANGE = (1e-7, 1e-3)
 
 
@@ -35,6 +36,7 @@ class RateAware(Masked):
         self.ramp_end = step.warmup + round((step.epochs - step.warmup) * step.freeze)
         self.weight_of_bits = 1e-6
         self.start_count = 0
+        self.last_count = 0
         self.tables: list[Tensor] = []
         self.phase = "float"
 
@@ -87,9 +89,15 @@ class RateAware(Masked):
         self.start_count = self.start_count or alive
         epoch = progress * self.step.epochs
         ramp = (epoch - self.step.warmup) / max(1e-9, self.ramp_end - self.step.warmup)
-        share = min(1.0, ramp / _SETTLE) ** 0.6
-        target = self.start_count ** (1.0 - share) * self.step.nonzero**share
-        error = 3.0 * math.log(max(alive, 1) / target)
+        left = (1.0 - min(1.0, ramp / _SETTLE)) ** 1.5
+        target = self.start_count**left * self.step.nonzero ** (1.0 - left)
+        self._steer(max(alive, 1), target)
+
+    def _steer(self, alive: int, target: float) -> None:
+        """Moves the weight of bits so that the count, as it is going, meets the target."""
+        trend = math.log(alive / (self.last_count or alive))
+        error = 3.0 * (math.log(alive / target) + _LOOK_AHEAD * trend)
+        self.last_count = alive
         self.weight_of_bits *= math.exp(0.12 * max(-1.0, min(1.0, error)))
         self.weight_of_bits = min(max(self.weight_of_bits, _LAMBDA_RANGE[0]), _LAMBDA_RANGE[1])
 
@@ -134,10 +142,16 @@ class RateAware(Masked):
         super().finish(model)
 
     def state(self) -> dict[str, Any]:
-        return {"bits": self.weight_of_bits, "start": self.start_count, "tables": self.tables}
+        return {
+            "bits": self.weight_of_bits,
+            "start": self.start_count,
+            "last": self.last_count,
+            "tables": self.tables,
+        }
 
     def load(self, state: dict[str, Any]) -> None:
-        self.weight_of_bits, self.start_count, self.tables = state["bits"], state["start"], state["tables"]
+        self.weight_of_bits, self.tables = state["bits"], state["tables"]
+        self.start_count, self.last_count = state["start"], state["last"]
 
 
 def _steps(cell: WeightedLayer) -> Tensor:
