@@ -39,9 +39,11 @@ def agree(graph: Graph, seed: int, batch: int = 2) -> None:
 
 
 @some
-@given(quants, quants, st.integers(1, 40), st.integers(1, 20), clamps, seeds)
-def test_fully_connected(x: Quant, y: Quant, cols: int, rows: int, clamp: tuple, seed: int) -> None:
-    params = weights(np.random.default_rng(seed), (rows, cols), per_channel=False)
+@given(quants, quants, st.integers(1, 40), st.integers(1, 20), st.booleans(), clamps, seeds)
+def test_fully_connected(
+    x: Quant, y: Quant, cols: int, rows: int, per_channel: bool, clamp: tuple, seed: int
+) -> None:
+    params = weights(np.random.default_rng(seed), (rows, cols), per_channel)
     agree(graph_of(FullyConnected(clamp), [(cols,)], [x], y, params), seed)
 
 

@@ -261,7 +261,7 @@ class _Writer:
         tflite.OperatorCodeStart(b)
         tflite.OperatorCodeAddDeprecatedBuiltinCode(b, min(number, 127))
         tflite.OperatorCodeAddBuiltinCode(b, number)
-        tflite.OperatorCodeAddVersion(b, 2)
+        tflite.OperatorCodeAddVersion(b, 1 if number == tflite.BuiltinOperator.RESHAPE else 2)
         return tflite.OperatorCodeEnd(b)
 
     def buffer(self, data: bytes) -> int:

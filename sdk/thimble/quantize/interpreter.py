@@ -59,11 +59,11 @@ def run(graph: Graph, x: np.ndarray | Sequence[np.ndarray]) -> list[np.ndarray]:
     lowered = lower(graph)
     batches = _checked(graph, x)
     size = _chunk_size(lowered)
-    chunks = [
-        _run_chunk(graph, lowered, [b[start : start + size] for b in batches])
-        for start in range(0, len(batches[0]), size)
-    ]
-    return [np.concatenate([chunk[name] for chunk in chunks]) for name in graph.outputs]
+    chunks = []
+    for start in range(0, len(batches[0]), size):
+        values = _run_chunk(graph, lowered, [b[start : start + size] for b in batches])
+        chunks.append([values[name] for name in graph.outputs])
+    return [np.concatenate(parts) for parts in zip(*chunks, strict=True)]
 
 
 def run_all(graph: Graph, x: np.ndarray | Sequence[np.ndarray]) -> dict[str, np.ndarray]:

@@ -311,7 +311,9 @@ def requantization_factors(
 
 
 def _in_units(bound: float, quant: Quant) -> int:
-    return round_half_away(max(-1e6, min(1e6, float(np.float32(bound) / np.float32(quant.scale)))))
+    with np.errstate(over="ignore"):
+        quotient = float(np.float32(bound) / np.float32(quant.scale))
+    return round_half_away(max(-1e6, min(1e6, quotient)))
 
 
 def _quant(layer: Layer, tensor: Tensor) -> Quant:

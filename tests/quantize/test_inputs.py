@@ -1,0 +1,80 @@
+"""Samples in the source model's layout become the integers that the firmware would make."""
+
+from __future__ import annotations
+
+import attrs
+import numpy as np
+import pytest
+from layers import graph_of
+
+from thimble.errors import DataError, ModelError
+from thimble.graph.graph import Graph, Quant
+from thimble.graph.ops import MaxPool2D
+from thimble.quantize.inputs import dequantize_values, quantize_input, quantize_values
+from thimble.quantize.interpreter import run
+
+
+def network(shape: tuple[int, ...] = (3, 4, 2), layout: str = "NCHW", quant: Quant | None = None) -> Graph:
+    quant = quant or Quant(0.5, 1)
+    graph = graph_of(MaxPool2D((1, 1), (1, 1)), [shape], [quant], quant)
+    return attrs.evolve(graph, meta={"input_layout": layout})
+
+
+def test_channels_move_last() -> None:
+    x = np.arange(2 * 2 * 3 * 4).reshape(2, 2, 3, 4) / 4
+    q = quantize_input(network(), x)
+    assert q.shape == (2, 3, 4, 2)
+    assert q.flags.c_contiguous
+    assert q[1, 2, 3, 0] == round(x[1, 0, 2, 3] / 0.5 + 1e-9) + 1
+    np.testing.assert_array_equal(quantize_input(network(layout="NHWC"), x.transpose(0, 2, 3, 1)), q)
+    run(network(), q)
+
+
+def test_integers_are_taken_raw() -> None:
+    x = np.arange(-24, 24).reshape(2, 2, 3, 4).astype(np.int8)
+    np.testing.assert_array_equal(quantize_input(network(), x), x.transpose(0, 2, 3, 1))
+
+
+def test_sequences_and_single_channels() -> None:
+    assert quantize_input(network((1, 9, 2)), np.zeros((5, 2, 9))).shape == (5, 1, 9, 2)
+    assert quantize_input(network((1, 9, 2)), np.zeros((5, 2, 1, 9))).shape == (5, 1, 9, 2)
+    assert quantize_input(network((3, 4, 1)), np.zeros((5, 3, 4))).shape == (5, 3, 4, 1)
+
+
+def test_halves_go_away_from_zero_and_values_saturate() -> None:
+    x = np.array([0.25, -0.25, 0.75, -0.75, 0.2499999, 1e9, -1e9, 3e38], np.float32)
+    assert quantize_values(x, Quant(0.5, 0)).tolist() == [1, -1, 2, -2, 0, 127, -128, 127]
+    assert quantize_values(x, Quant(0.5, 100)).tolist()[:2] == [101, 99]
+    assert quantize_values(np.array([1e300]), Quant(1e-20, 0)).tolist() == [127]
+    assert dequantize_values(np.array([1, -3], np.int8), Quant(0.5, 1)).tolist() == [0.0, -2.0]
+
+
+@pytest.mark.parametrize(
+    "x, code",
+    [
+        (np.zeros((0, 2, 3, 4)), "TMB2002"),
+        (np.float32(3), "TMB2002"),
+        (np.zeros((2, 3, 4, 2)), "TMB2004"),
+        (np.zeros((2, 3, 4)), "TMB2004"),
+        (np.zeros((2, 2, 3, 4), np.uint8), "TMB2006"),
+        (np.zeros((2, 2, 3, 4), complex), "TMB2006"),
+        (np.full((2, 2, 3, 4), np.nan), "TMB2003"),
+        (np.full((2, 2, 3, 4), np.inf), "TMB2003"),
+    ],
+)
+def test_bad_samples(x: np.ndarray, code: str) -> None:
+    with pytest.raises(DataError, match=code) as info:
+        quantize_input(network(), x)
+    assert info.value.where == "input x0"
+
+
+def test_float_graphs_and_raw_batches_of_the_wrong_kind() -> None:
+    graph = network()
+    tensors = {name: attrs.evolve(tensor, quant=None) for name, tensor in graph.tensors.items()}
+    with pytest.raises(ModelError, match="TMB1201"):
+        quantize_input(attrs.evolve(graph, tensors=tensors), np.zeros((1, 2, 3, 4)))
+    for wrong in (np.zeros((1, 3, 4, 2)), np.zeros((1, 2, 3, 4), np.int8)):
+        with pytest.raises(DataError, match="TMB2004"):
+            run(graph, wrong)
+    with pytest.raises(DataError, match="TMB2002"):
+        run(graph, np.zeros((0, 3, 4, 2), np.int8))

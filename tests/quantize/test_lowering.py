@@ -1,0 +1,178 @@
+"""Lowered constants: folded biases, clamps, narrow widths, and what is refused."""
+
+from __future__ import annotations
+
+import attrs
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from layers import graph_of, quants, seeds, weights
+
+from thimble.errors import ModelError
+from thimble.graph.graph import Graph, Quant
+from thimble.graph.ops import (
+    NO_CLAMP,
+    RELU,
+    Activation,
+    Add,
+    AvgPool2D,
+    BatchNorm,
+    Concat,
+    Conv2D,
+    FullyConnected,
+    MaxPool2D,
+    Softmax,
+)
+from thimble.quantize.lowering import LoweredConcat, LoweredConv2D, LoweredFullyConnected, clamp_bounds, lower
+
+Q = Quant(0.5, 3)
+
+
+def fully_connected(cols: int = 6, rows: int = 4, x: Quant = Q, y: Quant = Q, **params: np.ndarray) -> Graph:
+    rng = np.random.default_rng(0)
+    return graph_of(FullyConnected(), [(cols,)], [x], y, {**weights(rng, (rows, cols), True), **params})
+
+
+def the_layer(graph: Graph):
+    return lower(graph)["layer"]
+
+
+@settings(max_examples=50, deadline=None)
+@given(quants, seeds)
+def test_the_input_zero_point_is_folded_into_the_bias(x: Quant, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    params = weights(rng, (5, 9), per_channel=False)
+    lowered = the_layer(graph_of(FullyConnected(), [(9,)], [x], Q, params))
+    assert isinstance(lowered, LoweredFullyConnected)
+    values = rng.integers(-128, 128, 9)
+    direct = params["bias"] + params["weight"].astype(int) @ (values - x.zero_point)
+    np.testing.assert_array_equal(lowered.q.bias + lowered.weights.astype(int) @ values, direct)
+    assert lowered.q.bias.dtype == np.int32
+    assert not lowered.q.per_channel
+
+
+@pytest.mark.parametrize(
+    "biases, width",
+    [
+        ([0, 0], 0),
+        ([1, -128], 1),
+        ([127, 0], 1),
+        ([128, 0], 2),
+        ([-32768, 32767], 2),
+        ([32768, 0], 4),
+        ([-32769, 1], 4),
+    ],
+)
+def test_biases_have_their_narrowest_width(biases: list[int], width: int) -> None:
+    graph = fully_connected(rows=2, x=Quant(0.5, 0), bias=np.array(biases, np.int32))
+    assert the_layer(graph).q.bias_bytes == width
+
+
+@pytest.mark.parametrize(
+    "clamp, quant, expected",
+    [
+        (NO_CLAMP, Quant(0.1, 0), (-128, 127)),
+        (RELU, Quant(0.5, -128), (-128, 127)),
+        (RELU, Quant(0.5, 10), (10, 127)),
+        ((0.0, 6.0), Quant(0.5, -128), (-128, -116)),
+        ((-1.0, 1.0), Quant(0.4, 0), (-3, 3)),  # 2.5 goes away from zero
+        ((-1e30, 1e30), Quant(1e-10, 0), (-128, 127)),
+    ],
+)
+def test_clamps_in_integer_units(clamp: tuple, quant: Quant, expected: tuple[int, int]) -> None:
+    assert clamp_bounds(clamp, quant) == expected
+
+
+def test_a_padded_convolution_is_a_pad_and_a_convolution() -> None:
+    params = weights(np.random.default_rng(0), (4, 3, 3, 2), per_channel=True)
+    graph = graph_of(Conv2D((3, 3), (1, 2), (1, 0, 2, 1)), [(5, 6, 2)], [Q], Q, params)
+    lowered = the_layer(graph)
+    assert isinstance(lowered, LoweredConv2D)
+    assert lowered.pad is not None
+    assert (lowered.pad.in_h, lowered.pad.in_w, lowered.pad.channels) == (5, 6, 2)
+    assert (lowered.pad.top, lowered.pad.bottom, lowered.pad.left, lowered.pad.right) == (1, 0, 2, 1)
+    assert lowered.pad.value == Q.zero_point
+    assert (lowered.in_h, lowered.in_w, lowered.in_c) == (6, 9, 2)
+    assert (lowered.out_h, lowered.out_w, lowered.out_c) == (4, 4, 4)
+    assert lowered.weights.shape == (4, 18)
+    assert lowered.q.per_channel
+
+
+def test_concat_inputs_lie_side_by_side() -> None:
+    graph = graph_of(Concat(-1), [(2, 3, 4), (2, 3, 5)], [Q, Quant(0.25, 0)], Q)
+    lowered = the_layer(graph)
+    assert isinstance(lowered, LoweredConcat)
+    a, b = lowered.inputs
+    assert (a.rows, a.bytes, a.stride, a.at, a.requantize) == (6, 4, 9, 0, None)
+    assert (b.rows, b.bytes, b.stride, b.at) == (6, 5, 9, 4)
+    assert b.requantize is not None
+    assert (b.requantize.r.multiplier, b.requantize.r.shift) == (1 << 30, 0)
+
+
+def with_layer(graph: Graph, **changes: object) -> Graph:
+    return attrs.evolve(graph, layers=(attrs.evolve(graph.layers[0], **changes),))
+
+
+def unquantized() -> Graph:
+    graph = fully_connected()
+    tensors = {name: attrs.evolve(tensor, quant=None) for name, tensor in graph.tensors.items()}
+    return attrs.evolve(graph, tensors=tensors)
+
+
+REFUSED = {
+    "a float graph": (unquantized, "TMB1201"),
+    "batch normalisation": (lambda: graph_of(BatchNorm(), [(4,)], [Q], Q), "TMB1201"),
+    "an accumulator that could overflow": (
+        lambda: fully_connected(bias=np.array([1, 2, 2**31 - 9, 3], np.int32)),
+        "TMB1202",
+    ),
+    "a left shift that could overflow": (
+        lambda: fully_connected(x=Quant(2.0**20, 0), y=Quant(2.0**-5, 0)),
+        "TMB1202",
+    ),
+    "too many columns": (lambda: fully_connected(cols=65536, rows=1), "TMB1202"),
+    "a wide kernel": (
+        lambda: graph_of(AvgPool2D((1, 300), (1, 1)), [(1, 400, 1)], [Q], Q),
+        "TMB1202",
+    ),
+    "a sum of too small a scale": (
+        lambda: graph_of(Add(), [(3,)] * 2, [Q, Q], Quant(2.0**-22, 0)),
+        "TMB1202",
+    ),
+    "a requantisation by too much": (
+        lambda: graph_of(Activation(RELU), [(3,)], [Quant(2.0**20, 0)], Quant(2.0**-8, 0)),
+        "TMB1202",
+    ),
+    "a pool that changes its scale": (
+        lambda: graph_of(MaxPool2D((2, 2), (2, 2)), [(4, 4, 1)], [Q], Quant(0.25, 3)),
+        "TMB1203",
+    ),
+    "a softmax of another output": (lambda: graph_of(Softmax(), [(4,)], [Q], Q), "TMB1203"),
+    "a softmax over too many": (
+        lambda: graph_of(Softmax(), [(5000,)], [Q], Quant(1 / 256, -128)),
+        "TMB1202",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", sorted(REFUSED))
+def test_what_no_kernel_could_run_is_refused(name: str) -> None:
+    make, code = REFUSED[name]
+    with pytest.raises(ModelError, match=code) as info:
+        lower(make())
+    assert "layer" in info.value.where
+    assert info.value.hint
+
+
+@given(st.integers(0, 2**31 - 1))
+@settings(max_examples=20, deadline=None)
+def test_the_largest_bias_that_fits_is_kept(bias: int) -> None:
+    graph = fully_connected(x=Quant(0.5, 0), bias=np.full(4, bias, np.int32))
+    bound = bias + 128 * np.abs(graph.layers[0].weight.astype(int)).sum(axis=1).max()
+    shift = max(0, int(graph.layers[0].params["shift"].max()))
+    if bound << shift <= 2**31 - 1:
+        assert the_layer(graph).q.bias.max() == bias
+    else:
+        with pytest.raises(ModelError, match="TMB1202"):
+            lower(graph)
