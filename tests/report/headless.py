@@ -13,6 +13,7 @@ import os
 import select
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -22,6 +23,14 @@ import attrs
 
 CHROMIUM = shutil.which("chromium")
 _TIMEOUT = 60.0
+# chromium talks over descriptors 3 and 4; both are moved out of the way first, as either may be one of them
+_LAUNCH = """
+import fcntl, os, sys
+theirs = [fcntl.fcntl(int(fd), fcntl.F_DUPFD, 10) for fd in sys.argv[1:3]]
+os.dup2(theirs[0], 3)
+os.dup2(theirs[1], 4)
+os.execv(sys.argv[3], sys.argv[3:])
+"""
 
 
 @attrs.define
@@ -50,7 +59,7 @@ class Chromium:
             f"--disable-background-networking --remote-debugging-pipe --user-data-dir={self._profile.name}"
         )
         self._process = subprocess.Popen(
-            ["sh", "-c", f'exec "{CHROMIUM}" {options} 3<&{read_theirs} 4>&{write_theirs}'],
+            [sys.executable, "-c", _LAUNCH, str(read_theirs), str(write_theirs), CHROMIUM, *options.split()],
             pass_fds=(read_theirs, write_theirs),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

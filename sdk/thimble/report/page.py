@@ -176,7 +176,9 @@ def _layer(layer: LayerFacts, full: float, codecs: tuple[str, ...]) -> LayerRow:
 
 
 def _cell(cost: CodecCost | None, least: int) -> CostCell:
-    return CostCell(cost, "" if cost is None else text.times(cost.bytes / max(1, least)))
+    if cost is None or cost.bytes == least:
+        return CostCell(cost, "fewest bytes")
+    return CostCell(cost, f"× {text.times(cost.bytes / max(1, least))}")
 
 
 def _against(stored: float, limit: float) -> str:

@@ -30,6 +30,8 @@ def why(layer: str, costs: Sequence[CodecCost], objective: str, wanted: str | Ma
         return f"Named by the recipe: {against}."
     if chosen.bytes <= best.bytes:
         return f"Fewest bytes: {against}."
+    if objective == "size":
+        return f"Asked for by name: {against}."
     return f"Fewer instructions, which count too ({objective}): {against}."
 
 
