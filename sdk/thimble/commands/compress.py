@@ -13,7 +13,7 @@ from thimble.commands.summary import show_summary, smallest_plan, summary
 from thimble.compress.data import Dataset, call_loader, check_data
 from thimble.compress.pipeline import compress as run_recipe
 from thimble.compress.progress import Bar
-from thimble.frontend.load import load_source
+from thimble.frontend.load import load_float
 from thimble.graph.graph import Graph
 from thimble.graph.io import save
 from thimble.quantize.inputs import quantize_values
@@ -61,9 +61,9 @@ def import_model(recipe: Recipe, splits: Any) -> Graph:
     x = np.asarray(splits[0][0])
     example = torch.zeros(1, *x.shape[1:])
     torch.manual_seed(recipe.train.seed)  # weights of a model that is trained from scratch
-    return load_source(
-        recipe.model.source, recipe.folder, example, weights=recipe.model.weights, name=recipe.model.name
-    )
+    weights = recipe.model.weights and recipe.resolve(recipe.model.weights)
+    name = recipe.model.name or recipe.path.resolve().parent.name
+    return load_float(str(recipe.resolve(recipe.model.source)), weights, example, name)
 
 
 def integer_accuracy(graph: Graph, data: Dataset) -> float:
