@@ -57,7 +57,7 @@ typedef struct {
 /* room for any decoder's state, on the kernel's stack */
 typedef union {
     uint32_t word[24];
-    void *pointer[12];
+    void *pointer[18];
 } tmb_decoder_t;
 
 extern const tmb_source_t tmb_dense_list, tmb_dense_row;
@@ -103,7 +103,7 @@ typedef struct {
 void tmb_conv2d_list_s8(const tmb_conv2d_t *op, const uint8_t *image, int8_t *arena);
 /* the same on a planar copy of the input, eight positions at once. With
  * plane = stride_h * stride_w * ceil(in_h / stride_h) * ceil(in_w / stride_w),
- * scratch: align4(in_c * plane + 7) + 4 * row_max + codec(list), in this order.
+ * scratch: align4(in_c * plane + 11) + 4 * row_max + codec(list).
  * A group's planes must take at most 65,536 bytes: in_c / groups * plane <= 65536. */
 void tmb_conv2d_list_dsp_s8(const tmb_conv2d_t *op, const uint8_t *image, int8_t *arena);
 /* dense row: one channel's weights, decoded once, at every output position.
@@ -112,6 +112,7 @@ void tmb_conv2d_row_s8(const tmb_conv2d_t *op, const uint8_t *image, int8_t *are
 void tmb_conv2d_row_dsp_s8(const tmb_conv2d_t *op, const uint8_t *image, int8_t *arena);
 /* resident: int8 rows read in place from image + w.data */
 void tmb_conv2d_resident_s8(const tmb_conv2d_t *op, const uint8_t *image, int8_t *arena);
+/* the same, two channels at two positions at once. scratch: 4 * align4(cols) */
 void tmb_conv2d_resident_dsp_s8(const tmb_conv2d_t *op, const uint8_t *image, int8_t *arena);
 /* for in_c == groups, out_c a multiple of it: cheaper than the above. scratch: 4 * cols; a window's span is
  * limited as tmb_conv2d_list_s8's */

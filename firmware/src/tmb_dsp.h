@@ -1,5 +1,5 @@
-/* The Cortex-M DSP instructions that kernels use, on words of two int16 or four int8 lanes; the same in plain
- * C elsewhere, so that every kernel compiles and gives equal bits on every target. Little-endian. */
+/* The Arm instructions for fixed point that kernels use, on words of two int16 or four int8 lanes; the same
+ * in plain C elsewhere, so that every kernel compiles and gives equal bits on every target. Little-endian. */
 #ifndef TMB_DSP_H
 #define TMB_DSP_H
 
@@ -18,6 +18,23 @@ static inline uint32_t tmb_load_s8x4(const int8_t *p) {
     uint32_t word;
     memcpy(&word, p, sizeof word);
     return word;
+}
+
+/* two words at a multiple of 4; moves p past them */
+static inline const int16_t *tmb_load_pair(const int16_t *p, uint32_t *first, uint32_t *second) {
+#if TMB_HAS_DSP
+    __asm__("ldrd %0, %1, [%2], #8" : "=&r"(*first), "=&r"(*second), "+r"(p) : "m"(*(const int16_t(*)[4])p));
+#else
+    memcpy(first, p, sizeof *first);
+    memcpy(second, p + 2, sizeof *second);
+    p += 4;
+#endif
+    return p;
+}
+
+static inline void tmb_store_pair(int16_t *p, uint32_t first, uint32_t second) {
+    memcpy(p, &first, sizeof first);
+    memcpy(p + 2, &second, sizeof second);
 }
 
 static inline int32_t tmb_lane_low(uint32_t x) {
@@ -48,12 +65,45 @@ static inline uint32_t tmb_sxtb16_ror8(uint32_t x) {
 #endif
 }
 
+/* p + the low half of x */
+static inline const int8_t *tmb_uxtah(const int8_t *p, uint32_t x) {
+#if TMB_HAS_DSP
+    const int8_t *y;
+    __asm__("uxtah %0, %1, %2" : "=r"(y) : "r"(p), "r"(x));
+    return y;
+#else
+    return p + (x & 0xffffu);
+#endif
+}
+
 /* acc + low * low + high * high */
 static inline int32_t tmb_smlad(uint32_t x, uint32_t y, int32_t acc) {
 #if TMB_HAS_DSP
     return __smlad((int16x2_t)x, (int16x2_t)y, acc);
 #else
     return acc + tmb_lane_low(x) * tmb_lane_low(y) + tmb_lane_high(x) * tmb_lane_high(y);
+#endif
+}
+
+/* acc + the high word of ab, rounded half up */
+static inline int32_t tmb_smmlar(int32_t a, int32_t b, int32_t acc) {
+#if TMB_HAS_DSP
+    int32_t y;
+    __asm__("smmlar %0, %1, %2, %3" : "=r"(y) : "r"(a), "r"(b), "r"(acc));
+    return y;
+#else
+    return acc + (int32_t)(((int64_t)a * b + 0x80000000) >> 32);
+#endif
+}
+
+/* x clamped to -128..127 */
+static inline int32_t tmb_ssat8(int32_t x) {
+#if defined(__ARM_FEATURE_SAT) && __ARM_FEATURE_SAT
+    int32_t y;
+    __asm__("ssat %0, #8, %1" : "=r"(y) : "r"(x));
+    return y;
+#else
+    return x < -128 ? -128 : x > 127 ? 127 : x;
 #endif
 }
 

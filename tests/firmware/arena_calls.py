@@ -83,7 +83,7 @@ def run_placed(
 
 def list_dsp_planes(op: LoweredConv2D) -> int:
     lines, pitch = -(-op.in_h // op.stride_h), -(-op.in_w // op.stride_w)
-    return align4(op.in_c * op.stride_h * op.stride_w * lines * pitch + 7)
+    return align4(op.in_c * op.stride_h * op.stride_w * lines * pitch + 11)
 
 
 def weights_form(kernel: str) -> str:
@@ -110,6 +110,8 @@ def run_weighted(
     form = weights_form(kernel)
     scratch = {"list": 4 * row_max, "row": align4(cols), "resident": 0}[form]
     scratch += CODEC_SCRATCH if form != "resident" else 0
+    if "conv2d_resident_dsp" in kernel:
+        scratch += 4 * align4(cols)
     if "list_dsp" in kernel:
         scratch += list_dsp_planes(op)
     if "depthwise" in kernel:

@@ -6,74 +6,12 @@
 #include <string.h>
 
 #include "../../firmware/src/tmb_math.h"
-#include "thimble_kernels.h"
+#include "row_sources.h"
 
 typedef struct {
     char name[64];
     uint32_t descriptor, image, arena; /* bytes that follow */
 } request_t;
-
-/* Sources that read int8 rows as they are; they own CODEC_SCRATCH bytes and check that nobody else writes
- * there. */
-enum { CODEC_SCRATCH = 16 };
-
-typedef struct {
-    const tmb_weights_t *w;
-    const uint8_t *image;
-    const uint8_t *scratch;
-    uint32_t row;
-} state_t;
-
-static void open_rows(void *state, const tmb_weights_t *w, const uint8_t *image, void *scratch) {
-    state_t s = {w, image, scratch, 0};
-    memset(scratch, 0xa5, CODEC_SCRATCH);
-    memcpy(state, &s, sizeof s);
-}
-
-static const int8_t *next_row(state_t *s) {
-    for (int i = 0; i < CODEC_SCRATCH; i++) {
-        if (s->scratch[i] != 0xa5) {
-            fprintf(stderr, "codec scratch overwritten before row %u\n", (unsigned)s->row);
-            exit(3);
-        }
-    }
-    if (s->row >= s->w->rows) {
-        fprintf(stderr, "read past the last row\n");
-        exit(3);
-    }
-    return (const int8_t *)s->image + s->w->data + (size_t)s->row++ * s->w->cols;
-}
-
-static uint32_t row_next(void *state, void *out) {
-    state_t *s = state;
-    memcpy(out, next_row(s), s->w->cols);
-    return s->w->cols;
-}
-
-static uint32_t list_next(void *state, void *out) {
-    state_t *s = state;
-    const int8_t *row = next_row(s);
-    tmb_nz_t *list = out;
-    uint32_t n = 0;
-    for (uint32_t i = 0; i < s->w->cols; i++) {
-        if (row[i] != 0) {
-            list[n].offset = (uint16_t)i;
-            list[n++].value = row[i];
-        }
-    }
-    return n;
-}
-
-/* what a damaged image might decode to: the bytes themselves as row_max offsets and values */
-static uint32_t wild_next(void *state, void *out) {
-    state_t *s = state;
-    memcpy(out, next_row(s), s->w->row_max * sizeof(tmb_nz_t));
-    return s->w->row_max;
-}
-
-static const tmb_source_t rows = {open_rows, row_next};
-static const tmb_source_t list = {open_rows, list_next};
-static const tmb_source_t wild = {open_rows, wild_next};
 
 typedef struct {
     uint32_t n;
@@ -122,14 +60,14 @@ static const struct {
     { #f, (kernel_t)(void (*)(void))f, NULL, 0 }
 #define SOURCED(f, type, s)                                                                                  \
     { #f, (kernel_t)(void (*)(void))f, &s, offsetof(type, source) }
-    SOURCED(tmb_fully_connected_row_s8, tmb_fully_connected_t, rows),
-    SOURCED(tmb_fully_connected_row_dsp_s8, tmb_fully_connected_t, rows),
+    SOURCED(tmb_fully_connected_row_s8, tmb_fully_connected_t, rows_source),
+    SOURCED(tmb_fully_connected_row_dsp_s8, tmb_fully_connected_t, rows_source),
     PLAIN(tmb_fully_connected_resident_s8),
     PLAIN(tmb_fully_connected_resident_dsp_s8),
-    SOURCED(tmb_conv2d_list_s8, tmb_conv2d_t, list),
-    SOURCED(tmb_conv2d_list_dsp_s8, tmb_conv2d_t, list),
-    SOURCED(tmb_conv2d_row_s8, tmb_conv2d_t, rows),
-    SOURCED(tmb_conv2d_row_dsp_s8, tmb_conv2d_t, rows),
+    SOURCED(tmb_conv2d_list_s8, tmb_conv2d_t, list_source),
+    SOURCED(tmb_conv2d_list_dsp_s8, tmb_conv2d_t, list_source),
+    SOURCED(tmb_conv2d_row_s8, tmb_conv2d_t, rows_source),
+    SOURCED(tmb_conv2d_row_dsp_s8, tmb_conv2d_t, rows_source),
     PLAIN(tmb_conv2d_resident_s8),
     PLAIN(tmb_conv2d_resident_dsp_s8),
     PLAIN(tmb_depthwise_conv2d_resident_s8),
@@ -144,16 +82,20 @@ static const struct {
     PLAIN(quantize),
     PLAIN(image_check),
     PLAIN(rescale),
-    {"wild_list", (kernel_t)(void (*)(void))tmb_conv2d_list_s8, &wild, offsetof(tmb_conv2d_t, source)},
-    {"wild_list_dsp", (kernel_t)(void (*)(void))tmb_conv2d_list_dsp_s8, &wild,
+    {"wild_list", (kernel_t)(void (*)(void))tmb_conv2d_list_s8, &wild_source, offsetof(tmb_conv2d_t, source)},
+    {"wild_list_dsp", (kernel_t)(void (*)(void))tmb_conv2d_list_dsp_s8, &wild_source,
      offsetof(tmb_conv2d_t, source)},
 };
+
+void fail(const char *why) {
+    fprintf(stderr, "%s\n", why);
+    exit(3);
+}
 
 static void *receive(size_t n) {
     void *p = malloc(n > 0 ? n : 1);
     if (p == NULL || fread(p, 1, n, stdin) != n) {
-        fprintf(stderr, "short request\n");
-        exit(3);
+        fail("short request");
     }
     return p;
 }
@@ -176,8 +118,7 @@ static void serve(const request_t *r) {
             return;
         }
     }
-    fprintf(stderr, "no kernel %s\n", r->name);
-    exit(3);
+    fail("no such kernel");
 }
 
 int main(void) {

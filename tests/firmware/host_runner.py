@@ -24,8 +24,8 @@ class HostRunner:
         sources = sorted((FIRMWARE / "src").glob("*.c")) + sorted((FIRMWARE / "src/kernels").glob("*.c"))
         sanitize = ["-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
         command = [compiler, *WARNINGS, *sanitize, f"-I{FIRMWARE / 'include'}"]
-        driver = Path(__file__).parent / "driver.c"
-        subprocess.run([*command, driver, *sources, "-o", self._exe], check=True)
+        own = [Path(__file__).with_name(name) for name in ("driver.c", "row_sources.c")]
+        subprocess.run([*command, *own, *sources, "-o", self._exe], check=True)
         self._process: subprocess.Popen[bytes] | None = None
 
     def run(

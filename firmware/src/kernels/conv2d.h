@@ -60,22 +60,6 @@ static inline tmb_runs_t tmb_runs(const tmb_conv2d_t *op) {
     return r;
 }
 
-/* Stores up to four outputs of one channel, as many as there were positions. */
-static inline int8_t *tmb_store4(int8_t *y, uint32_t stride, uint32_t count, const tmb_channel_t *c,
-                                 int32_t a0, int32_t a1, int32_t a2, int32_t a3) {
-    y[0] = tmb_channel_requantize(c, a0);
-    if (count > 1) {
-        y[stride] = tmb_channel_requantize(c, a1);
-    }
-    if (count > 2) {
-        y[2 * stride] = tmb_channel_requantize(c, a2);
-    }
-    if (count > 3) {
-        y[3 * stride] = tmb_channel_requantize(c, a3);
-    }
-    return y + 4 * stride;
-}
-
 /* Turns columns of a weight row into byte offsets from a window's start, in place; returns how many are
  * sound: it stops at one that is not in rising order or not below cols. */
 uint32_t tmb_conv2d_locate(const tmb_conv2d_t *op, tmb_nz_t *taps, uint32_t n);

@@ -7,7 +7,7 @@ void tmb_conv2d_channel_taps_s8(const tmb_conv2d_t *op, const uint8_t *image, in
     tmb_positions_t p = tmb_positions(op, arena, channel);
     int8_t *y = arena + op->output + channel;
     while (p.left > 0) {
-        const uint32_t count = p.left;
+        const uint32_t count = p.left < 4 ? p.left : 4;
         const int8_t *x0 = tmb_next_position(&p);
         const int8_t *x1 = tmb_next_position(&p);
         const int8_t *x2 = tmb_next_position(&p);
@@ -21,6 +21,8 @@ void tmb_conv2d_channel_taps_s8(const tmb_conv2d_t *op, const uint8_t *image, in
             a2 += w * x2[at];
             a3 += w * x3[at];
         }
-        y = tmb_store4(y, op->out_c, count, &c, a0, a1, a2, a3);
+        const int32_t acc[4] = {a0, a1, a2, a3};
+        tmb_requantize_run(&c, acc, count, y, op->out_c);
+        y += 4u * op->out_c;
     }
 }

@@ -1,115 +1,163 @@
+#include "../tmb_compiler.h"
 #include "../tmb_dsp.h"
 #include "conv2d.h"
 
 /* The input, rearranged so that a window's tap meets neighbouring output positions at neighbouring bytes: one
- * plane per channel and phase (row and column modulo the strides), each `pitch` wide. A run of output
- * positions is then a run of bytes in a plane, row ends included; what falls past a row's last output is
- * dropped. */
+ * plane per channel and phase (row and column modulo the strides), each `pitch` wide. */
 typedef struct {
-    uint32_t pitch, lines; /* a plane's width and height */
-    uint32_t channel;      /* bytes of all phases of one channel */
+    uint32_t pitch;   /* a plane's width */
+    uint32_t phase;   /* bytes of one plane */
+    uint32_t channel; /* bytes of all phases of one channel */
 } planes_t;
+
+/* a row or column of the input in planes: its phase, and its place there */
+typedef struct {
+    uint32_t phase, index;
+} place_t;
 
 static planes_t planes(const tmb_conv2d_t *op) {
     planes_t g;
     g.pitch = ((uint32_t)op->in_w + op->stride_w - 1u) / op->stride_w;
-    g.lines = ((uint32_t)op->in_h + op->stride_h - 1u) / op->stride_h;
-    g.channel = g.pitch * g.lines * op->stride_h * op->stride_w;
+    g.phase = g.pitch * (((uint32_t)op->in_h + op->stride_h - 1u) / op->stride_h);
+    g.channel = g.phase * op->stride_h * op->stride_w;
     return g;
 }
 
-/* where the tap at (y, x) of channel 0 finds the first output position */
-static uint32_t plane_offset(const tmb_conv2d_t *op, const planes_t *g, uint32_t y, uint32_t x) {
-    const uint32_t phase = y % op->stride_h * op->stride_w + x % op->stride_w;
-    return phase * g->pitch * g->lines + y / op->stride_h * g->pitch + x / op->stride_w;
+/* `step` input rows or columns further */
+static inline place_t advance(place_t p, place_t step, uint32_t stride) {
+    p.phase += step.phase;
+    p.index += step.index;
+    if (p.phase >= stride) {
+        p.phase -= stride;
+        p.index++;
+    }
+    return p;
 }
 
 static void split(const tmb_conv2d_t *op, const planes_t *g, const int8_t *x, int8_t *plane) {
+    const uint32_t in_c = op->in_c, stride_w = op->stride_w, step = stride_w * in_c;
+    const place_t one = {op->stride_h > 1, op->stride_h == 1};
+    place_t v = {0, 0};
     for (uint32_t row = 0; row < op->in_h; row++) {
-        for (uint32_t phase = 0; phase < op->stride_w; phase++) {
-            for (uint32_t c = 0; c < op->in_c; c++) {
-                int8_t *to = plane + c * g->channel + plane_offset(op, g, row, phase);
-                const int8_t *from = x + phase * op->in_c + c;
-                for (uint32_t column = phase; column < op->in_w; column += op->stride_w) {
+        const int8_t *end = x + (uint32_t)op->in_w * in_c;
+        int8_t *line = plane + v.phase * stride_w * g->phase + v.index * g->pitch;
+        for (uint32_t phase = 0; phase < stride_w; phase++) {
+            for (uint32_t c = 0; c < in_c; c++) {
+                int8_t *to = line + c * g->channel;
+                for (const int8_t *from = x + phase * in_c + c; from < end; from += step) {
                     *to++ = *from;
-                    from += (uint32_t)op->stride_w * op->in_c;
                 }
             }
+            line += g->phase;
         }
-        x += (uint32_t)op->in_w * op->in_c;
+        x = end;
+        v = advance(v, one, op->stride_h);
     }
 }
 
 /* as tmb_conv2d_locate, for planes */
 static uint32_t locate(const tmb_conv2d_t *op, const planes_t *g, tmb_nz_t *taps, uint32_t n) {
-    const uint32_t channels = (uint32_t)op->in_c / op->groups;
-    uint32_t first = 0, ky = 0, kx = 0, at = 0;
+    const uint32_t channels = (uint32_t)op->in_c / op->groups, cols = op->w.cols;
+    const uint32_t stride_h = op->stride_h, stride_w = op->stride_w;
+    const place_t down = {op->dilation_h % stride_h, op->dilation_h / stride_h};
+    const place_t right = {op->dilation_w % stride_w, op->dilation_w / stride_w};
+    place_t v = {0, 0}, h = {0, 0};
+    uint32_t first = 0, column = 0, row_at = 0, at = 0;
     for (uint32_t i = 0; i < n; i++) {
         const uint32_t offset = taps[i].offset;
-        if (offset < first || offset >= op->w.cols) {
+        if (offset < first || offset >= cols) {
             return i;
         }
         while (offset - first >= channels) {
             first += channels;
-            if (++kx == op->kernel_w) {
-                kx = 0;
-                ky++;
+            h = advance(h, right, stride_w);
+            if (++column == op->kernel_w) {
+                column = h.phase = h.index = 0;
+                v = advance(v, down, stride_h);
+                row_at = v.phase * stride_w * g->phase + v.index * g->pitch;
             }
-            at = plane_offset(op, g, ky * op->dilation_h, kx * op->dilation_w);
+            at = row_at + h.phase * g->phase + h.index;
         }
         taps[i].offset = (uint16_t)(at + (offset - first) * g->channel);
     }
     return n;
 }
 
-/* eight accumulators, eight positions */
-static void channel(const tmb_conv2d_t *op, const planes_t *g, const uint8_t *image, int8_t *arena,
-                    uint32_t index, const int8_t *plane, const tmb_nz_t *taps, const tmb_nz_t *end) {
-    const tmb_channel_t c = tmb_channel(&op->q, image, index, op->w.cols);
-    const uint32_t junk = g->pitch - op->out_w;
-    int8_t *y = arena + op->output + index;
-    uint32_t column = 0, left = (uint32_t)op->out_h * g->pitch - junk;
-    for (;;) {
-        int32_t a[8];
-        int32_t a0 = c.bias, a1 = c.bias, a2 = c.bias, a3 = c.bias;
-        int32_t a4 = c.bias, a5 = c.bias, a6 = c.bias, a7 = c.bias;
-        for (const tmb_nz_t *t = taps; t != end; t++) {
-            uint32_t tap;
-            memcpy(&tap, t, sizeof tap);
-            const int8_t *x = plane + (tap & 0xffffu);
-            const uint32_t low = tmb_load_s8x4(x), high = tmb_load_s8x4(x + 4);
-            const uint32_t low_even = tmb_sxtb16(low), low_odd = tmb_sxtb16_ror8(low);
-            a0 = tmb_smlabt(low_even, tap, a0);
-            a1 = tmb_smlabt(low_odd, tap, a1);
-            a2 = tmb_smlatt(low_even, tap, a2);
-            a3 = tmb_smlatt(low_odd, tap, a3);
-            const uint32_t high_even = tmb_sxtb16(high), high_odd = tmb_sxtb16_ror8(high);
-            a4 = tmb_smlabt(high_even, tap, a4);
-            a5 = tmb_smlabt(high_odd, tap, a5);
-            a6 = tmb_smlatt(high_even, tap, a6);
-            a7 = tmb_smlatt(high_odd, tap, a7);
+/* a tap as one word: its offset below, its value above */
+static inline uint32_t load_tap(const tmb_nz_t *tap) {
+    uint32_t word;
+    memcpy(&word, tap, sizeof word);
+    return word;
+}
+
+/* one channel's taps at eight neighbouring positions; a tap of value 0 ends the list */
+static TMB_NOINLINE void eight_positions(const int8_t *plane, const tmb_nz_t *taps, int32_t bias,
+                                         int32_t *acc) {
+    int32_t a0 = bias, a1 = bias, a2 = bias, a3 = bias, a4 = bias, a5 = bias, a6 = bias, a7 = bias;
+    uint32_t tap = load_tap(taps);
+    while (tap > 0xffffu) {
+        const int8_t *x = tmb_uxtah(plane, tap);
+        uint32_t odd = tmb_load_s8x4(x), even = tmb_sxtb16(odd);
+        odd = tmb_sxtb16_ror8(odd);
+        a0 = tmb_smlabt(even, tap, a0);
+        a1 = tmb_smlabt(odd, tap, a1);
+        a2 = tmb_smlatt(even, tap, a2);
+        a3 = tmb_smlatt(odd, tap, a3);
+        odd = tmb_load_s8x4(x + 4);
+        even = tmb_sxtb16(odd);
+        odd = tmb_sxtb16_ror8(odd);
+        a4 = tmb_smlabt(even, tap, a4);
+        a5 = tmb_smlabt(odd, tap, a5);
+        a6 = tmb_smlatt(even, tap, a6);
+        a7 = tmb_smlatt(odd, tap, a7);
+        tap = load_tap(++taps);
+    }
+    acc[0] = a0;
+    acc[1] = a1;
+    acc[2] = a2;
+    acc[3] = a3;
+    acc[4] = a4;
+    acc[5] = a5;
+    acc[6] = a6;
+    acc[7] = a7;
+}
+
+/* every row of positions by itself, the last eight of a row as far as they are wanted */
+static void by_rows(uint32_t rows, uint32_t width, uint32_t pitch, uint32_t out_c, const tmb_channel_t *c,
+                    const int8_t *plane, const tmb_nz_t *taps, int8_t *y) {
+    for (; rows > 0; rows--, plane += pitch) {
+        for (uint32_t column = 0; column < width; column += 8) {
+            const uint32_t left = width - column, count = left < 8 ? left : 8;
+            int32_t acc[8];
+            eight_positions(plane + column, taps, c->bias, acc);
+            tmb_requantize_run(c, acc, count, y, out_c);
+            y += count * out_c;
         }
-        a[0] = a0;
-        a[1] = a1;
-        a[2] = a2;
-        a[3] = a3;
-        a[4] = a4;
-        a[5] = a5;
-        a[6] = a6;
-        a[7] = a7;
-        const uint32_t count = left < 8 ? left : 8;
-        for (uint32_t i = 0; i < count; i++) {
-            if (column < op->out_w) {
-                *y = tmb_channel_requantize(&c, a[i]);
-                y += op->out_c;
+    }
+}
+
+/* all rows as one, with what lies between a row's last position and the next row's first, which is dropped */
+static void across_rows(uint32_t rows, uint32_t out_w, uint32_t pitch, uint32_t out_c, const tmb_channel_t *c,
+                        const int8_t *plane, const tmb_nz_t *taps, int8_t *y) {
+    uint32_t column = 0;
+    for (;; plane += 8) {
+        int32_t acc[8];
+        eight_positions(plane, taps, c->bias, acc);
+        for (uint32_t i = 0; i < 8;) {
+            const int wanted = column < out_w;
+            uint32_t run = (wanted ? out_w : pitch) - column;
+            run = run < 8 - i ? run : 8 - i;
+            column += run;
+            if (wanted) {
+                tmb_requantize_run(c, acc + i, run, y, out_c);
+                y += run * out_c;
+                if (column == out_w && --rows == 0) {
+                    return;
+                }
             }
-            column = column + 1 < g->pitch ? column + 1 : 0;
+            column = column < pitch ? column : 0;
+            i += run;
         }
-        if (left <= 8) {
-            return;
-        }
-        left -= 8;
-        plane += 8;
     }
 }
 
@@ -117,15 +165,25 @@ void tmb_conv2d_list_dsp_s8(const tmb_conv2d_t *op, const uint8_t *image, int8_t
     const planes_t g = planes(op);
     const uint32_t group_rows = (uint32_t)op->out_c / op->groups;
     const uint32_t group_bytes = (uint32_t)op->in_c / op->groups * g.channel;
+    /* rows that touch are one row */
+    const int touch = op->out_w == g.pitch;
+    const uint32_t rows = touch ? 1 : op->out_h, width = touch ? op->out_h * g.pitch : op->out_w;
+    const uint32_t all = (rows - 1u) * g.pitch + width;
+    const int apart = (width + 7u) / 8u * rows <= (all + 7u) / 8u;
     tmb_decoder_t decoder;
     int8_t *plane = arena + op->scratch;
-    /* the last run reads up to seven bytes past the last plane */
+    /* the last eight positions read up to seven bytes past the last plane */
     void *scratch = plane + ((op->in_c * g.channel + 7u + 3u) & ~3u);
     tmb_nz_t *taps = scratch;
-    op->source->open(&decoder, &op->w, image, taps + op->w.row_max);
+    op->source->open(&decoder, &op->w, image, taps + op->w.row_max + 1);
     split(op, &g, arena + op->input, plane);
     for (uint32_t o = 0; o < op->out_c; o++) {
+        const tmb_channel_t c = tmb_channel(&op->q, image, o, op->w.cols);
+        const int8_t *group = plane + o / group_rows * group_bytes;
         const uint32_t n = locate(op, &g, taps, op->source->next(&decoder, taps));
-        channel(op, &g, image, arena, o, plane + o / group_rows * group_bytes, taps, taps + n);
+        taps[n].offset = 0;
+        taps[n].value = 0;
+        (apart ? by_rows : across_rows)(rows, width, g.pitch, op->out_c, &c, group, taps,
+                                        arena + op->output + o);
     }
 }

@@ -2,6 +2,7 @@
 #ifndef TMB_REQUANT_H
 #define TMB_REQUANT_H
 
+#include "../tmb_dsp.h"
 #include "../tmb_math.h"
 #include "thimble_kernels.h"
 
@@ -40,7 +41,8 @@ static inline int8_t tmb_requantize_channel(const tmb_requant_t *q, const uint8_
 /* one channel's requantisation, taken out of a loop over many accumulators */
 typedef struct {
     int32_t bias, multiplier, shift;
-    int32_t half; /* what the quick form adds, 0 where it would not be exact */
+    int32_t quick; /* tmb_quick_requantize is exact, however the products fall */
+    int32_t nudge; /* what it adds: half a unit of the output, and the zero point */
     int32_t zero_point, min, max;
 } tmb_channel_t;
 
@@ -50,29 +52,23 @@ static inline tmb_channel_t tmb_channel(const tmb_requant_t *q, const uint8_t *i
     c.bias = tmb_bias(q, image, channel);
     c.multiplier = tmb_multiplier(q, image, channel);
     c.shift = tmb_shift(q, image, channel);
-    /* the quick form doubles accumulators: none may reach 2^30, however the products fall */
-    const uint32_t bound = cols * 16384u;
-    const uint32_t room = bound < 0x3fffffffu ? 0x3fffffffu - bound : 0;
-    const int quick = c.shift < 0 && c.bias < (int32_t)room && c.bias > -(int32_t)room;
-    c.half = quick ? (int32_t)((uint32_t)1 << (-c.shift - 1)) : 0;
     c.zero_point = q->zero_point;
     c.min = q->min;
     c.max = q->max;
+    /* accumulators are doubled, so none may reach 2^30; nor may the zero point, shifted, overflow */
+    const uint32_t bound = cols * 16384u;
+    const int32_t room = bound < 0x3fffffffu ? (int32_t)(0x3fffffffu - bound) : 0;
+    c.quick = c.shift < 0 && c.shift >= -22 && c.bias < room && c.bias > -room;
+    c.nudge = c.quick ? (2 * c.zero_point + 1) * (1 << (-c.shift - 1)) : 0;
     return c;
 }
 
-/* as tmb_requantize_channel; acc includes the bias */
-static inline int8_t tmb_channel_requantize(const tmb_channel_t *c, int32_t acc) {
-    int32_t y;
-    if (c->half > 0) {
-        /* the two roundings of tmb_rescale_right in the high word of one multiplication */
-        const int64_t nudge = (int64_t)(((uint64_t)(uint32_t)c->half << 32) | 0x80000000u);
-        y = (int32_t)(((int64_t)(acc * 2) * c->multiplier + nudge) >> 32);
-        y = (y + (acc >> 31)) >> -c->shift;
-    } else {
-        y = tmb_rescale(acc, c->multiplier, c->shift);
-    }
-    return (int8_t)tmb_clamp(y + c->zero_point, c->min, c->max);
+/* tmb_rescale_right with both roundings in the high word of one multiplication, plus the zero point */
+static inline int32_t tmb_quick_requantize(const tmb_channel_t *c, int32_t acc) {
+    return (tmb_smmlar(acc * 2, c->multiplier, c->nudge) + (acc >> 31)) >> -c->shift;
 }
+
+/* n accumulators, bias included, to outputs `stride` bytes apart */
+void tmb_requantize_run(const tmb_channel_t *c, const int32_t *acc, uint32_t n, int8_t *y, uint32_t stride);
 
 #endif

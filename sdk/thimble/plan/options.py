@@ -67,13 +67,14 @@ def _conv2d(low: Weighted, enc: Encoded, dsp: str) -> Iterator[Kernel]:
     if enc.codec == "dense":
         if low.in_c == low.groups and low.groups > 1 and _window(low) <= _OFFSETS:
             yield Kernel("resident", "tmb_depthwise_conv2d_resident_s8", _NZ_BYTES * enc.cols)
-        yield Kernel("resident", f"tmb_conv2d_resident{dsp}_s8", 0)
+        patch = 4 * align(enc.cols) if dsp else 0
+        yield Kernel("resident", f"tmb_conv2d_resident{dsp}_s8", patch)
         return
     if _window(low) <= _OFFSETS:
         yield Kernel("list", "tmb_conv2d_list_s8", _NZ_BYTES * enc.row_max)
     plane = _plane(low)
     if dsp and low.in_c // low.groups * plane <= _OFFSETS:
-        planes = align(low.in_c * plane + 7)
+        planes = align(low.in_c * plane + 11)
         yield Kernel("list", "tmb_conv2d_list_dsp_s8", planes + _NZ_BYTES * enc.row_max)
     yield Kernel("row", f"tmb_conv2d_row{dsp}_s8", align(enc.cols))
 
