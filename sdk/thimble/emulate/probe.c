@@ -1,41 +1,27 @@
-/* Hooks for the in-process emulator: instructions per block and per layer, edges, bounds, stack depth.
+/* Block hook of the in-process emulator: instructions per block and per layer, edges, stack depth.
  *
- * Compiled on the host when first needed. Nothing is linked: the emulator's functions come as pointers. */
+ * Compiled on the host when first needed. Nothing is linked: the emulator's function comes as a pointer. */
 #include <stddef.h>
 #include <stdint.h>
 
-enum { READ = 1, WRITE = 2 };
-enum { MEM_WRITE = 17 }; /* the emulator's number for a store */
-
-typedef struct {
-    uint64_t low, high; /* high is exclusive */
-    uint64_t access;
-} range_t;
-
 typedef struct {
     int (*reg_read)(void *uc, int reg, void *value);
-    int (*emu_stop)(void *uc);
     const uint8_t *code; /* copy of [code_low, code_high) */
     uint64_t code_low, code_high;
     uint64_t run_low, run_high; /* the model's run function */
     uint32_t *bytes, *insns;    /* per halfword of code: the block that starts there */
     uint64_t *count, *taken;    /* executions; how often control left it for elsewhere than the next byte */
     uint64_t *layers;           /* instructions of each call from run */
-    const range_t *ranges;
     uint64_t instructions;
     uint64_t branch_stalls; /* RISC-V: mispredictions and jumps, see hazard3 below */
     uint64_t predicted;     /* the one branch predicted taken */
     uint64_t previous;      /* index + 1 of the last block */
     uint64_t lowest_sp;
-    uint64_t bad_address, bad_pc, bad_size;
-    uint64_t last_block;
     uint32_t riscv;
-    int32_t sp_register, pc_register;
+    int32_t sp_register;
     uint32_t layer, layer_capacity;
     uint32_t outside; /* a call from run is under way */
     uint32_t calls;
-    uint32_t n_ranges;
-    uint32_t bad_access; /* 0: none so far */
 } probe_t;
 
 static uint32_t halfword(const probe_t *p, uint64_t at) {
@@ -62,8 +48,9 @@ static uint32_t count_insns(const probe_t *p, uint64_t at, uint64_t end) {
  * The predictor remembers the last backward branch that was taken. */
 static void hazard3(probe_t *p, uint64_t start, uint64_t end, uint64_t next) {
     uint64_t last = start;
-    for (uint64_t at = start; at < end; at += insn_bytes(p, at))
+    for (uint64_t at = start; at < end; at += insn_bytes(p, at)) {
         last = at;
+    }
     const uint32_t h = halfword(p, last);
     const uint32_t jump = (h & 3u) == 3u   ? ((h & 0x7fu) == 0x6fu || (h & 0x7fu) == 0x67u)
                           : (h & 3u) == 1u ? ((h >> 13) == 5u || (h >> 13) == 1u)
@@ -91,9 +78,9 @@ static void hazard3(probe_t *p, uint64_t start, uint64_t end, uint64_t next) {
 void probe_block(void *uc, uint64_t address, uint32_t size, void *user) {
     probe_t *p = user;
     uint32_t sp = 0;
-    p->last_block = address;
-    if (address < p->code_low || address + size > p->code_high)
+    if (address < p->code_low || address + size > p->code_high) {
         return;
+    }
     const size_t k = (size_t)((address - p->code_low) >> 1);
     if (p->bytes[k] != size) {
         p->bytes[k] = size;
@@ -102,48 +89,28 @@ void probe_block(void *uc, uint64_t address, uint32_t size, void *user) {
     if (p->previous) {
         const size_t j = (size_t)(p->previous - 1);
         const uint64_t start = p->code_low + 2u * j, end = start + p->bytes[j];
-        if (end != address)
+        if (end != address) {
             p->taken[j]++;
-        if (p->riscv)
+        }
+        if (p->riscv) {
             hazard3(p, start, end, address);
+        }
     }
     p->previous = k + 1;
     p->count[k]++;
     p->instructions += p->insns[k];
     if (address >= p->run_low && address < p->run_high) {
-        if (p->outside)
-            p->layer++;
+        p->layer += p->outside;
         p->outside = 0;
     } else if (!p->outside) {
         p->outside = 1;
         p->calls++;
     }
-    if (p->layer < p->layer_capacity)
+    if (p->layer < p->layer_capacity) {
         p->layers[p->layer] += p->insns[k];
+    }
     p->reg_read(uc, p->sp_register, &sp);
-    if (sp < p->lowest_sp)
+    if (sp < p->lowest_sp) {
         p->lowest_sp = sp;
-}
-
-void probe_memory(void *uc, int type, uint64_t address, int size, int64_t value, void *user) {
-    probe_t *p = user;
-    const uint64_t access = type == MEM_WRITE ? WRITE : READ;
-    (void)value;
-    for (uint32_t i = 0; i < p->n_ranges; i++) {
-        const range_t *r = &p->ranges[i];
-        if (address >= r->low && address + (uint64_t)size <= r->high && (r->access & access)) {
-            if (i == 0 && address < p->lowest_sp)
-                p->lowest_sp = address; /* the stack is the first range */
-            return;
-        }
     }
-    if (!p->bad_access) {
-        uint32_t pc = 0;
-        p->reg_read(uc, p->pc_register, &pc);
-        p->bad_access = (uint32_t)access;
-        p->bad_address = address;
-        p->bad_size = (uint64_t)size;
-        p->bad_pc = pc;
-    }
-    p->emu_stop(uc);
 }
