@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from layers import graph_of, quants, seeds, weights
+from networks import float_network, random_quantization
 
 from thimble.errors import ModelError
 from thimble.graph.graph import Graph, Quant
@@ -24,6 +25,7 @@ from thimble.graph.ops import (
     MaxPool2D,
     Softmax,
 )
+from thimble.graph.validate import validate
 from thimble.quantize.lowering import LoweredConcat, LoweredConv2D, LoweredFullyConnected, clamp_bounds, lower
 
 Q = Quant(0.5, 3)
@@ -110,8 +112,20 @@ def test_concat_inputs_lie_side_by_side() -> None:
     assert (b.requantize.r.multiplier, b.requantize.r.shift) == (1 << 30, 0)
 
 
-def with_layer(graph: Graph, **changes: object) -> Graph:
-    return attrs.evolve(graph, layers=(attrs.evolve(graph.layers[0], **changes),))
+@settings(max_examples=60, deadline=None)
+@given(seeds, st.integers(-100, 99))
+def test_any_valid_graph_lowers_or_says_why_not(seed: int, exponent: int) -> None:
+    rng = np.random.default_rng(seed)
+    graph = random_quantization(float_network(rng), rng)
+    name = sorted(graph.tensors)[int(rng.integers(len(graph.tensors)))]
+    extreme = attrs.evolve(graph.tensors[name], quant=Quant(2.0**exponent * 1.5, 0))
+    graph = validate(attrs.evolve(graph, tensors={**graph.tensors, name: extreme}))
+    refused = ""
+    try:
+        lower(graph)
+    except ModelError as error:
+        refused = error.code
+    assert refused in {"", "TMB1202", "TMB1203"}
 
 
 def unquantized() -> Graph:

@@ -177,6 +177,9 @@ def test_given_ranges_take_precedence() -> None:
     assert quantized.tensors[y].quant == Quant(float(np.float32(5.1 / 255)), -28)
     with pytest.raises(ModelError, match="TMB1206"):
         quantize(graph, None, activation_ranges={"x": (0.0, 1.0)})
+    mixed = quantize(graph, np.full((2, 4), 100, np.float32), activation_ranges={"x": (0.0, 1.0)})
+    assert mixed.tensors["x"].quant == Quant(float(np.float32(1 / 255)), -128)
+    assert mixed.tensors[y].quant.scale > 0.1
 
 
 @given(st.floats(-100, 100), st.floats(-100, 100))

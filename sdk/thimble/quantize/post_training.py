@@ -11,7 +11,7 @@ from thimble.compress.rewrites.fold_batch_norm import fold_batch_norm
 from thimble.errors import ModelError
 from thimble.graph.graph import Graph, Layer, Quant
 from thimble.graph.validate import validate
-from thimble.quantize.calibrate import Range, choose_quants, observe_ranges
+from thimble.quantize.calibrate import Range, choose_quants, observe_ranges, quantization_groups
 from thimble.quantize.lowering import lower, requantization_factors
 from thimble.quantize.weight_grid import fit_scales, grid_integers, levels_of_bits
 
@@ -37,7 +37,8 @@ def quantize(
             magnitude ``2^(bits-1) - 1``, or with ``weight_scales`` ``2^(bits-1)`` but at most 127.
         scales: ``"per-tensor"`` or ``"per-channel"``, for weights without ``weight_scales``.
         activation_ranges: tensor name -> (low, high), the real values that -128 and 127 stand for, as
-            quantisation-aware training found them; they take precedence over calibration.
+            quantisation-aware training found them. Where one is given for a tensor, calibration has no say in
+            it nor in the tensors that share its quantisation.
         weight_scales: layer name -> float32 ``[1]`` or ``[O]``: the weights already are whole multiples of
             these, and are taken exactly.
 
@@ -52,14 +53,18 @@ def quantize(
     if scales not in ("per-tensor", "per-channel"):
         raise ModelError("TMB1205", f"scales must be per-tensor or per-channel, not {scales!r}")
     graph = fold_batch_norm(graph)
-    ranges = {} if calibration is None else observe_ranges(graph, calibration)
-    quants = choose_quants(graph, {**ranges, **(activation_ranges or {})})
+    given = dict(activation_ranges or {})
+    groups = quantization_groups(graph)
+    settled = {groups[name] for name in given if name in groups}
+    observed = {} if calibration is None else observe_ranges(graph, calibration)
+    rest = {name: bounds for name, bounds in observed.items() if groups[name] not in settled}
+    quants = choose_quants(graph, {**rest, **given})
     layers = []
     for layer in graph.layers:
         if layer.has_weights:
             width = bits if isinstance(bits, int) else bits.get(layer.name, 8)
-            given = (weight_scales or {}).get(layer.name)
-            layer = _quantize_layer(layer, quants, width, scales == "per-channel", given)
+            grid = (weight_scales or {}).get(layer.name)
+            layer = _quantize_layer(layer, quants, width, scales == "per-channel", grid)
         layers.append(layer)
     tensors = {name: attrs.evolve(tensor, quant=quants[name]) for name, tensor in graph.tensors.items()}
     quantized = validate(attrs.evolve(graph, tensors=tensors, layers=tuple(layers)))
