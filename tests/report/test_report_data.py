@@ -12,6 +12,7 @@ from thimble.codecs import limit_bytes
 from thimble.errors import DataError
 from thimble.report.data import report_data
 from thimble.report.measured import read_bench, read_verify
+from thimble.report.settings import settings as settings_of
 
 
 @pytest.fixture(scope="module")
@@ -129,3 +130,19 @@ def test_any_document_is_read_or_refused(document):
     for read in (read_bench, read_verify):
         with contextlib.suppress(DataError):
             read(document)
+
+
+@pytest.mark.parametrize(
+    ("info", "words"),
+    [
+        ({}, ""),
+        ({"block": None, "gap_bits": 5, "value_bits": 1, "codebook": 0}, "gaps of 5 bits, values of 1 bit"),
+        ({"block": (4, 8), "gap_bits": 3, "codebook": 7}, "blocks of 4 × 8, gaps of 3 bits, codebook of 7"),
+        (
+            {"mask": "bitmap", "planes": [(32, 32), (20, 32), (9, 64)], "codebook": 0},
+            "mask as bitmap, bit planes 1 raw, 20:32, 9:64",
+        ),
+    ],
+)
+def test_what_the_encoder_chose(info, words):
+    assert settings_of(info) == words

@@ -29,6 +29,7 @@ from thimble.report.facts import (
     VerifyFacts,
 )
 from thimble.report.measured import percent, read_bench, read_verify
+from thimble.report.settings import settings
 from thimble.report.why import AUTO, why
 
 if TYPE_CHECKING:
@@ -145,6 +146,7 @@ def _layer(step: Step, plan: Plan) -> LayerFacts:
         limit_bytes=limit_bytes(layer.weight),
         costs=costs,
         why=why(step.layer, costs, plan.objective, plan.graph.meta.get("codecs", AUTO)),
+        settings=settings(choice.encoded.info),
         mask_bytes=choice.encoded.info.get("mask_bytes"),
         value_bytes=choice.encoded.info.get("value_bytes"),
     )

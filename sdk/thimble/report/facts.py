@@ -20,7 +20,8 @@ class LayerFacts:
     """A layer with weights: how it is stored and why so.
 
     ``limit_bytes`` is the order-0 entropy of its integers. ``constant_bytes`` are bias, multiplier and shift.
-    ``mask_bytes`` and ``value_bytes`` say where the encoded bytes went, where the codec tells them apart.
+    ``settings`` is what the encoder chose; ``mask_bytes`` and ``value_bytes`` say where the encoded bytes
+    went, where the codec tells them apart.
     """
 
     name: str
@@ -34,6 +35,7 @@ class LayerFacts:
     limit_bytes: float
     costs: tuple[CodecCost, ...]
     why: str
+    settings: str
     mask_bytes: float | None = None
     value_bytes: float | None = None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from thimble.report.facts import CodecCost
-from thimble.report.text import THIN
+from thimble.report.text import THIN, plural, share
 
 AUTO = "auto"
 
@@ -39,8 +39,8 @@ def _bytes(n: int, best: CodecCost) -> str:
     if n == best.bytes:
         return f"as many bytes as {best.codec}"
     side = "fewer" if n < best.bytes else "more"
-    share = 100 * abs(n - best.bytes) / max(1, best.bytes)
-    return f"{abs(n - best.bytes):,} bytes ({share:.0f}{THIN}%) {side} than {best.codec}"
+    apart = abs(n - best.bytes)
+    return f"{plural(apart, 'byte')} ({share(apart, best.bytes)}) {side} than {best.codec}"
 
 
 def _instructions(chosen: CodecCost, best: CodecCost) -> str:
