@@ -13,20 +13,16 @@
 static const tmb_source_t *const sources[][2] = {
     {&tmb_dense_list, &tmb_dense_row},
     {&tmb_sri_list, &tmb_sri_row},
-#ifdef WITH_XOR
     {&tmb_xor_list, &tmb_xor_row},
     {&tmb_sri_xor_list, &tmb_sri_xor_row},
-#endif
 };
 
 typedef void fused_t(const tmb_fully_connected_t *, const uint8_t *, int8_t *);
 static fused_t *const fused[] = {
     NULL,
     tmb_fully_connected_sri_s8,
-#ifdef WITH_XOR
     tmb_fully_connected_xor_s8,
     tmb_fully_connected_sri_xor_s8,
-#endif
 };
 
 static void *take(size_t size) {

@@ -52,6 +52,16 @@ def test_sri_with_forced_parameters(decoder, weights, block, gap_bits, skips):
     check_all_forms(decoder, encoded, weights)
 
 
+@pytest.mark.parametrize("name", ["xor", "sri+xor"])
+@MODERATE
+@given(weights=matrices(), inputs=st.integers(1, 64), words=st.integers(1, 128))
+def test_xor_with_forced_slices(decoder, name, weights, inputs, words):
+    inputs = min(inputs, 32 * words - 1)
+    encoded = encode(name, weights, inputs=inputs, words=words)
+    assert set(encoded.info["planes"]) <= {(inputs, 32 * words), (32, 32)}
+    check_all_forms(decoder, encoded, weights)
+
+
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("shape", [(1, 65535), (65535, 1), (3, 3000), (1, 1)])
 @pytest.mark.parametrize("density", [0.0, 0.0005, 0.4, 1.0])
@@ -77,8 +87,12 @@ def decode_or_refuse(hostile):
 
 
 def run_damaged(decoder, hostile, encoded):
-    """Decodes damaged bits with the scratch of the weights that they were; and with scratch of their own."""
-    for scratch_of in (encoded, None):
+    """Decodes damaged bits with the scratch of the weights that they were; and with what they ask for."""
+    for scratch_of in (encoded, hostile):
+        try:
+            scratch_bytes(scratch_of, "list")
+        except ModelError:
+            continue
         decoder.scratch_of = scratch_of
         try:
             decoder.lists(hostile)

@@ -1,13 +1,10 @@
 #include "sri.h"
 
-#define SIGNED_KINDS 9u /* value codes below are signed fields, the others tables */
-
 /* binary logarithms of a block's height (15: all rows) and width; 0xFF: no blocks */
 static const uint8_t shapes[16] = {0xFF, 0x02, 0x03, 0x04, 0x05, 0x06, 0x20, 0x22,
                                    0x30, 0x32, 0x40, 0x42, 0x44, 0xF0, 0xF1, 0xF2};
 
-/* values of all signed fields of half the given count: 1 .. half, then -half .. -1 */
-static void signed_values(int8_t *values, int32_t half) {
+void tmb_sri_signed_values(int8_t *values, int32_t half) {
     values[0] = 1;
     for (int32_t i = 0; i < half; i++) {
         values[i] = (int8_t)(i + 1);
@@ -24,7 +21,7 @@ void tmb_sri_open_at(tmb_sri_t *it, const uint8_t *data, uint32_t bytes, uint32_
     it->gap_mask = ((uint32_t)1 << it->gap_bits) - 1u;
     it->gaps = it->gap_mask + 1u - (header >> 8 & 3);
     it->step = (uint8_t)((header >> 10 & 3) + 1u);
-    it->value_bits = (uint8_t)(kind < SIGNED_KINDS ? kind : kind - SIGNED_KINDS);
+    it->value_bits = (uint8_t)(kind < TMB_SRI_TABLES ? kind : kind - TMB_SRI_TABLES);
     it->value_mask = ((uint32_t)1 << it->value_bits) - 1u;
     it->pair = (uint8_t)(it->gap_bits + it->value_bits);
     it->cols = (uint16_t)cols;
@@ -36,7 +33,7 @@ void tmb_sri_open_at(tmb_sri_t *it, const uint8_t *data, uint32_t bytes, uint32_
     it->left = 0;
     it->n = 0;
     const void *values = scratch;
-    if (kind < SIGNED_KINDS) {
+    if (kind < TMB_SRI_TABLES) {
         words = (it->value_mask + 4u) >> 2;
     } else {
         /* a field may index past the table, never past the data */
@@ -61,8 +58,8 @@ void tmb_sri_open_at(tmb_sri_t *it, const uint8_t *data, uint32_t bytes, uint32_
         start = bytes;
         bitmap_bits = 0;
         it->map = 0;
-    } else if (kind < SIGNED_KINDS) {
-        signed_values((int8_t *)scratch, (int32_t)((it->value_mask + 1u) >> 1));
+    } else if (kind < TMB_SRI_TABLES) {
+        tmb_sri_signed_values((int8_t *)scratch, (int32_t)((it->value_mask + 1u) >> 1));
     }
     it->bitmap = data + start;
     it->end = data + bytes;

@@ -7,6 +7,7 @@
 
 #include "thimble_kernels.h"
 
+#define TMB_SRI_TABLES 9u       /* value codes below are signed fields, the others tables */
 #define TMB_SRI_DONE UINT32_MAX /* no non-zero is left */
 
 typedef struct {
@@ -22,6 +23,9 @@ typedef struct {
     uint16_t height, left;                           /* rows of a band, and how many are still to come */
     uint8_t value_bits, gap_bits, pair, step, shift; /* shift: binary logarithm of a block's width */
 } tmb_sri_t;
+
+/* Values of all fields of one width, half those of the lower half: 1 .. half, then -half .. -1. */
+void tmb_sri_signed_values(int8_t *values, int32_t half);
 
 /* Binds a decoder to a stream of so many bytes, for rows x cols weights; row_max is left as it is.
  * Where scratch is too small or the header makes no sense, the matrix is empty. */

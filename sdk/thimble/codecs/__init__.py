@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from thimble.codecs import dense, sri
+from thimble.codecs import dense, sri, sri_xor, xor
 from thimble.codecs.base import Codec, Encoded, limit_bytes
 
-CODECS: dict[str, Codec] = {codec.name: codec for codec in (dense.CODEC, sri.CODEC)}
+CODECS: dict[str, Codec] = {c.name: c for c in (dense.CODEC, sri.CODEC, xor.CODEC, sri_xor.CODEC)}
 
 
 def encode(name: str, weights: np.ndarray, **options: Any) -> Encoded:

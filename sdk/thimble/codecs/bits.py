@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from thimble.codecs.base import damaged
+
 _CHUNK = 1 << 18  # fields expanded to bits at a time: bounds memory to a few MB
 
 
@@ -53,3 +55,19 @@ def windows(bits: np.ndarray, starts: np.ndarray, width: int) -> np.ndarray:
     for i in range(width):
         fields |= bits[starts + i].astype(np.int64) << i
     return fields
+
+
+def leb128(n: int) -> bytes:
+    """An unsigned number in groups of 7 bits, lowest first; bit 7 says that more follow."""
+    groups = [n >> shift & 127 for shift in range(0, max(n.bit_length(), 1), 7)]
+    return bytes(group | 128 for group in groups[:-1]) + bytes(groups[-1:])
+
+
+def parse_leb128(data: bytes, at: int, where: str) -> tuple[int, int]:
+    """The number at byte ``at``, below ``2**32``, and the byte behind it."""
+    n = 0
+    for i, byte in enumerate(data[at : at + 5]):
+        n |= (byte & 127) << 7 * i
+        if byte < 128 and n < 1 << 32:
+            return n, at + i + 1
+    raise damaged(where, "a length that does not end")

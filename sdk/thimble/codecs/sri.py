@@ -14,7 +14,7 @@ from thimble.codecs.base import Codec, Encoded, as_matrix, bad_option, damaged, 
 from thimble.codecs.bits import BitWriter, unpack, windows
 from thimble.codecs.sri_blocks import SHAPES, Blocks, coordinates, cut, grid, lay, places
 from thimble.codecs.sri_fields import MAX_PAIR, GapCode, best_gap_code, fields
-from thimble.codecs.values import ValueCode, best_value_code, value_code
+from thimble.codecs.values import NO_VALUES, ValueCode, best_value_code, value_code
 
 NAME = "sri"
 HEADER_BYTES = 2
@@ -77,13 +77,13 @@ def describe(choice: Choice) -> dict[str, object]:
 
 def pack(
     mask: np.ndarray,
-    values: np.ndarray,
-    value: ValueCode,
+    values: np.ndarray | None = None,
+    value: ValueCode = NO_VALUES,
     block: tuple[int, int] | str | None = "auto",
     gap_bits: int | None = None,
     skips: int | None = None,
 ) -> tuple[bytes, Choice]:
-    """Stores a mask and, behind each gap, the values in row-major order; for a mask alone ``NO_VALUES``."""
+    """Stores a mask and, behind each gap, the values in row-major order; None for a mask alone."""
     row, col = np.nonzero(mask)
     choice = _choose(mask, row, col, value, block, gap_bits, skips)
     place = places(choice.blocks, row, col)
@@ -94,7 +94,8 @@ def pack(
     out.write(np.frombuffer(value.header(), np.uint8), 8)
     if choice.blocks.bits:
         out.write_bits(choice.blocks.bitmap.ravel())
-    out.write(*fields(choice.code, gaps, value.encode(values), value.bits))
+    found = np.zeros(len(gaps), np.int64) if values is None else value.encode(values)
+    out.write(*fields(choice.code, gaps, found, value.bits))
     return out.getvalue(fill=1), choice
 
 

@@ -1,0 +1,53 @@
+#include "xor.h"
+
+void tmb_xor_open(tmb_xor_t *it, const tmb_weights_t *w, const uint8_t *image, void *scratch) {
+    const uint8_t *data = image + w->data;
+    const uint32_t kind = w->bytes ? data[0] : 255u;
+    uint32_t *words = (uint32_t *)scratch;
+    uint32_t at = 1, table = 0;
+    it->data = data;
+    it->planes = (tmb_planes_t *)scratch;
+    it->cols = w->cols;
+    it->row_max = w->row_max;
+    it->row = 0u - w->cols;
+    it->bitmap = 0;
+    /* empty until all is seen to fit */
+    tmb_sri_open_at(&it->sri, data, 0, w->rows, w->cols, scratch, 0);
+
+    const uint32_t code = kind & 15, width = code < TMB_SRI_TABLES ? code : code - TMB_SRI_TABLES;
+    const void *values = data + 2;
+    if (code >= TMB_SRI_TABLES) {
+        /* a field may index past the table, never past the data */
+        if (w->bytes < 2 || w->bytes - 2u < (uint32_t)1 << width) {
+            return;
+        }
+        at = 3u + data[1];
+    } else {
+        table = (((uint32_t)1 << width) + 3u) >> 2;
+    }
+    const uint32_t used = at <= w->bytes ? tmb_planes_open(it->planes, w->scratch, data, w->bytes, &at) : 0;
+    if (kind > 31 || used == 0 || it->planes->count != width || used + table > w->scratch) {
+        return;
+    }
+    if (table) {
+        values = words + used;
+        tmb_sri_signed_values((int8_t *)(words + used), (int32_t)(1u << width >> 1));
+    }
+    it->values = (const int8_t *)values;
+    it->count = (uint8_t)width;
+    const uint32_t places = (uint32_t)w->rows * w->cols;
+    uint32_t size = (places + 7u) >> 3;
+    if (kind & 16) {
+        size = tmb_leb128(data, w->bytes, &at);
+    }
+    if (size > w->bytes - at) {
+        return;
+    }
+    tmb_planes_start(it->planes, at + size, places);
+    if (kind & 16) {
+        tmb_sri_open_at(&it->sri, data + at, size, w->rows, w->cols, words + used + table,
+                        w->scratch - used - table);
+    } else {
+        it->bitmap = data + at;
+    }
+}

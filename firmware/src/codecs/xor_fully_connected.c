@@ -1,0 +1,4 @@
+#include "instances.h"
+#include "xor.h"
+
+TMB_DEFINE_FULLY_CONNECTED(xor);
