@@ -18,7 +18,6 @@ from thimble.plan.image import HEADER_BYTES
 from thimble.plan.plan import Plan, Step
 from thimble.report.facts import (
     ArenaFacts,
-    BoardFacts,
     BufferFacts,
     CodecCost,
     LayerFacts,
@@ -48,7 +47,7 @@ class ReportData:
     version: str
     core: str
     objective: str
-    board: BoardFacts | None
+    board: str | None  # its title
     accuracy_float: float | None
     accuracy_int8: float | None
     parameters: int
@@ -103,7 +102,7 @@ def report_data(
         version=__version__,
         core=plan.core,
         objective=plan.objective,
-        board=_board(board),
+        board=board.title if board else None,
         accuracy_float=percent(accuracy.get("float"), "model.accuracy.float"),
         accuracy_int8=percent(accuracy.get("int8"), "model.accuracy.int8"),
         parameters=plan.graph.fp32_bytes // 4,
@@ -119,12 +118,6 @@ def report_data(
         targets=targets,
         verify=read_verify(verify),
     )
-
-
-def _board(board: Board | None) -> BoardFacts | None:
-    if board is None:
-        return None
-    return BoardFacts(board.name, board.title, getattr(board, "clock_hz", None))
 
 
 def _layer(step: Step, plan: Plan) -> LayerFacts:
@@ -169,8 +162,6 @@ def _steps(plan: Plan, own: TargetFacts | None) -> tuple[StepFacts, ...]:
         StepFacts(
             name=step.layer,
             op=step.op,
-            codec=step.choice.codec if step.choice else None,
-            form=step.choice.form if step.choice else None,
             output=_shape(step.output, plan),
             macs=step.macs,
             macs_executed=step.macs_executed,

@@ -47,11 +47,6 @@ class LayerFacts:
             n *= extent
         return n
 
-    @property
-    def sparsity(self) -> float:
-        """Share of zeros, 0 to 1."""
-        return 1.0 - self.nonzero / max(1, self.weights)
-
 
 @attrs.frozen
 class StepFacts:
@@ -62,8 +57,6 @@ class StepFacts:
 
     name: str
     op: str
-    codec: str | None
-    form: str | None
     output: tuple[int, ...]
     macs: int
     macs_executed: int
@@ -138,15 +131,6 @@ class MemoryFacts:
     def complete(self) -> bool:
         """Whether every part is known."""
         return all(part.bytes is not None for part in self.parts)
-
-
-@attrs.frozen
-class BoardFacts:
-    """The board a plan was made for."""
-
-    name: str
-    title: str
-    clock_hz: int | None
 
 
 @attrs.frozen
