@@ -66,6 +66,7 @@ class Probe:
 
     def __init__(self, code: bytes, origin: int, run: tuple[int, int], sp_register: int, riscv: bool) -> None:
         halfwords = len(code) // 2 + 1
+        self._code = code
         self._bytes, self._insns = np.zeros(halfwords, np.uint32), np.zeros(halfwords, np.uint32)
         self._count, self._taken = np.zeros(halfwords, np.uint64), np.zeros(halfwords, np.uint64)
         self._layers = np.zeros(MAX_LAYERS, np.uint64)
@@ -121,7 +122,7 @@ class Probe:
         }
         return Profile(
             blocks=blocks,
-            code=self._c.code,
+            code=self._code,
             origin=self._c.code_low,
             instructions=self._c.instructions,
             layers=self._layer_counts(),
