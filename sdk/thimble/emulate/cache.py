@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import tempfile
 from pathlib import Path
 
 from thimble.errors import ToolError
+
+
+_ERROR = re.compile(r"\berror: |undefined reference|overflowed by", re.IGNORECASE)
 
 
 def cache_dir() -> Path:
@@ -57,5 +61,5 @@ def shared_library(source: Path) -> Path:
 def first_errors(text: str, count: int = 4) -> str:
     """The first lines of a tool's output that speak of an error, or else its last lines."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    errors = [line for line in lines if "error" in line.lower() or "undefined reference" in line]
+    errors = [line for line in lines if _ERROR.search(line)]
     return "\n".join(errors[:count] or lines[-count:])

@@ -157,6 +157,8 @@ def _m7(block: _Block) -> int:
     while k < len(block):
         pair = k + 1 < len(block) and _pairs(block[k], block[k + 1])
         total += _m7_latency(block[k])
+        if not pair and k + 1 < len(block) and _waits_for(block[k], block[k + 1]):
+            total += 1  # a load's result comes one cycle later
         k += 2 if pair else 1
     return total
 
@@ -170,6 +172,10 @@ def _pairs(first: capstone.CsInsn, second: capstone.CsInsn) -> bool:
     written = set(first.regs_access()[1])
     read, also_written = second.regs_access()
     return not written & (set(read) | set(also_written))
+
+
+def _waits_for(load: capstone.CsInsn, i: capstone.CsInsn) -> bool:
+    return _is_load(_name(load)) and bool(set(load.regs_access()[1]) & set(i.regs_access()[0]))
 
 
 def _unit(i: capstone.CsInsn) -> str:
