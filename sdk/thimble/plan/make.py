@@ -11,6 +11,7 @@ from thimble.plan.arena import Arena, Buffer, place
 from thimble.plan.calls import Call, Calls, list_calls
 from thimble.plan.choose import choose
 from thimble.plan.describe import comment
+from thimble.plan.footprint import bounds
 from thimble.plan.image import Image, Section, build, narrowest, section
 from thimble.plan.names import unique_c_names
 from thimble.plan.options import encode_all, options
@@ -61,6 +62,7 @@ def make_plan(
         arena,
         image,
         candidates,
+        bounds(core, steps),
         ways={name: tuple(found) for name, found in ways.items()},
     )
 

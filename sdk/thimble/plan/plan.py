@@ -100,4 +100,4 @@ class Plan:
 
     def stored_bytes(self, layer: str) -> int:
         """Bytes of the image that belong to one layer, padding and header not included."""
-        return sum(len(s.data) for s in self.image.sections if s.name.split("/")[0] == layer)
+        return sum(len(s.data) for s in self.image.sections if s.name.rpartition("/")[0] == layer)
