@@ -12,7 +12,6 @@ from pathlib import Path
 
 from thimble.errors import ToolError
 
-
 _ERROR = re.compile(r"\berror: |undefined reference|overflowed by", re.IGNORECASE)
 
 
