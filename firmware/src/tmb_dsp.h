@@ -37,6 +37,16 @@ static inline void tmb_store_pair(int16_t *p, uint32_t first, uint32_t second) {
     memcpy(p + 2, &second, sizeof second);
 }
 
+/* p, but not before x is known: keeps a compiler from loading early what it then has to spill */
+static inline const int8_t *tmb_after(const int8_t *p, int32_t x) {
+#if TMB_HAS_DSP
+    __asm__("" : "+r"(p) : "r"(x));
+#else
+    (void)x;
+#endif
+    return p;
+}
+
 static inline int32_t tmb_lane_low(uint32_t x) {
     return (int16_t)(x & 0xffffu);
 }

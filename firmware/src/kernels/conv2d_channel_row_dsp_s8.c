@@ -1,12 +1,48 @@
+#include "../tmb_compiler.h"
 #include "../tmb_dsp.h"
 #include "conv2d.h"
 
-static inline int32_t dot4(uint32_t even, uint32_t odd, const int8_t *x, int32_t acc) {
+static inline int32_t dot4(const int8_t *x, uint32_t even, uint32_t odd, int32_t acc) {
     const uint32_t word = tmb_load_s8x4(x);
-    return tmb_smlad(odd, tmb_sxtb16_ror8(word), tmb_smlad(even, tmb_sxtb16(word), acc));
+    return tmb_smlad(tmb_sxtb16_ror8(word), odd, tmb_smlad(tmb_sxtb16(word), even, acc));
 }
 
-/* four columns by four positions, their weights sign-extended once */
+/* n weights by four positions, `at` bytes into their windows: the weights are sign-extended once */
+static TMB_NOINLINE void four_positions(const int8_t *w, uint32_t n, const int8_t *const *x, uint32_t at,
+                                        int32_t *acc) {
+    const int8_t *b0 = x[0] + at, *b1 = x[1] + at, *b2 = x[2] + at, *b3 = x[3] + at;
+    const int8_t *quads = w + (n & ~3u), *end = w + n;
+    int32_t a0 = acc[0], a1 = acc[1], a2 = acc[2], a3 = acc[3];
+    while (w != quads) {
+        uint32_t odd = tmb_load_s8x4(w);
+        const uint32_t even = tmb_sxtb16(odd);
+        odd = tmb_sxtb16_ror8(odd);
+        a0 = dot4(b0, even, odd, a0);
+        b1 = tmb_after(b1, a0);
+        a1 = dot4(b1, even, odd, a1);
+        b2 = tmb_after(b2, a1);
+        a2 = dot4(b2, even, odd, a2);
+        b3 = tmb_after(b3, a2);
+        a3 = dot4(b3, even, odd, a3);
+        w += 4;
+        b0 += 4;
+        b1 += 4;
+        b2 += 4;
+        b3 += 4;
+    }
+    while (w != end) {
+        const int32_t v = *w++;
+        a0 += v * *b0++;
+        a1 += v * *b1++;
+        a2 += v * *b2++;
+        a3 += v * *b3++;
+    }
+    acc[0] = a0;
+    acc[1] = a1;
+    acc[2] = a2;
+    acc[3] = a3;
+}
+
 void tmb_conv2d_channel_row_dsp_s8(const tmb_conv2d_t *op, const uint8_t *image, int8_t *arena,
                                    uint32_t channel, const int8_t *row) {
     const tmb_channel_t c = tmb_channel(&op->q, image, channel, op->w.cols);
@@ -15,43 +51,22 @@ void tmb_conv2d_channel_row_dsp_s8(const tmb_conv2d_t *op, const uint8_t *image,
     int8_t *y = arena + op->output + channel;
     while (p.left > 0) {
         const uint32_t count = p.left < 4 ? p.left : 4;
-        const int8_t *x0 = tmb_next_position(&p);
-        const int8_t *x1 = tmb_next_position(&p);
-        const int8_t *x2 = tmb_next_position(&p);
-        const int8_t *x3 = tmb_next_position(&p);
-        int32_t a0 = c.bias, a1 = c.bias, a2 = c.bias, a3 = c.bias;
+        int32_t acc[4] = {c.bias, c.bias, c.bias, c.bias};
+        const int8_t *x[4];
+        for (uint32_t i = 0; i < 4; i++) {
+            x[i] = tmb_next_position(&p);
+        }
         const int8_t *w = row;
         uint32_t window_row = 0;
         for (uint32_t ky = op->kernel_h; ky > 0; ky--) {
             uint32_t at = window_row;
             for (uint32_t run = r.runs; run > 0; run--) {
-                const int8_t *quads = w + (r.length & ~3u), *end = w + r.length;
-                const int8_t *b0 = x0 + at, *b1 = x1 + at, *b2 = x2 + at, *b3 = x3 + at;
-                while (w != quads) {
-                    const uint32_t word = tmb_load_s8x4(w);
-                    const uint32_t even = tmb_sxtb16(word), odd = tmb_sxtb16_ror8(word);
-                    a0 = dot4(even, odd, b0, a0);
-                    a1 = dot4(even, odd, b1, a1);
-                    a2 = dot4(even, odd, b2, a2);
-                    a3 = dot4(even, odd, b3, a3);
-                    w += 4;
-                    b0 += 4;
-                    b1 += 4;
-                    b2 += 4;
-                    b3 += 4;
-                }
-                while (w != end) {
-                    const int32_t v = *w++;
-                    a0 += v * *b0++;
-                    a1 += v * *b1++;
-                    a2 += v * *b2++;
-                    a3 += v * *b3++;
-                }
+                four_positions(w, r.length, x, at, acc);
+                w += r.length;
                 at += r.step;
             }
             window_row += r.row;
         }
-        const int32_t acc[4] = {a0, a1, a2, a3};
         tmb_requantize_run(&c, acc, count, y, op->out_c);
         y += 4u * op->out_c;
     }
