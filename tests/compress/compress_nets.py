@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 from sklearn.datasets import load_digits
+
 from thimble.compress.data import Dataset, check_data
 from thimble.graph.graph import Graph, Layer, Tensor
 from thimble.graph.ops import RELU, Conv2D, FullyConnected, MaxPool2D, Reshape
@@ -23,9 +24,7 @@ def make(layers: list[Layer], shapes: dict[str, tuple[int, ...]], **meta: object
     """A Graph whose tensors have these shapes, from ``x`` to the last layer's output."""
     tensors = {name: Tensor(name, shape) for name, shape in shapes.items()}
     count = sum(layer.params[k].size for layer in layers for k in ("weight", "bias") if k in layer.params)
-    return Graph(
-        "net", tensors, tuple(layers), ("x",), (layers[-1].output,), {"parameters": count, **meta}
-    )
+    return Graph("net", tensors, tuple(layers), ("x",), (layers[-1].output,), {"parameters": count, **meta})
 
 
 def fc(rng: np.random.Generator, name: str, source: str, out: int, into: int, relu: bool = False) -> Layer:

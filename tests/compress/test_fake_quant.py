@@ -5,6 +5,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from thimble.compress.fake_quant import ActivationRange, fake_quantize_weight, fit_scale
 
 weights = st.lists(st.floats(-3, 3, width=32), min_size=1, max_size=40).map(torch.tensor)

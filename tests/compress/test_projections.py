@@ -5,6 +5,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from thimble.compress.projections import grid, magnitude, structured
 
 arrays = st.tuples(st.integers(1, 12), st.integers(1, 12), st.integers(0, 2**31)).map(
@@ -67,7 +68,9 @@ def test_grid_values_are_whole_multiples(w, levels, per_channel, keep_zero):
         if len(distinct) > 1:
             # the step is a common divisor; find it as value / integer and test the others
             ok = any(
-                torch.allclose(distinct / (distinct[-1] / n), (distinct / (distinct[-1] / n)).round(), atol=2e-2)
+                torch.allclose(
+                    distinct / (distinct[-1] / n), (distinct / (distinct[-1] / n)).round(), atol=2e-2
+                )
                 for n in range(1, levels + 1)
             )
             assert ok

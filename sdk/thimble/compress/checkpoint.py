@@ -20,6 +20,7 @@ import numpy as np
 import torch
 
 from thimble.compress.data import Dataset
+from thimble.errors import ToolError
 from thimble.graph import io
 from thimble.graph.graph import Graph
 from thimble.recipe import Recipe
@@ -28,13 +29,22 @@ NAME = "checkpoint.pt"
 
 
 def save_atomically(value: dict[str, Any], path: Path) -> None:
-    """torch.save by rename: the old file stays until the new one is complete."""
+    """torch.save by rename: the old file stays until the new one is complete.
+
+    Raises ToolError TMB5011 if it cannot be written; nothing partial is left then.
+    """
     partial = path.with_name(path.name + ".part")
-    with partial.open("wb") as file:
-        torch.save(value, file)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
+    try:
+        with partial.open("wb") as file:
+            torch.save(value, file)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise ToolError(
+            "TMB5011", f"cannot write the checkpoint: {error.strerror}", where=str(path)
+        ) from None
 
 
 class Checkpoint:

@@ -23,7 +23,6 @@ from thimble.errors import DataError
 from thimble.graph.graph import Graph
 from thimble.recipe import Recipe
 
-
 NAMES = ("train", "validation", "test")
 
 
@@ -89,7 +88,7 @@ def _three_pairs(splits: Any, where: str) -> None:
 
 
 def check_data(splits: Any, graph: Graph, *, where: str = "data") -> Dataset:
-    """A Dataset from ``(train, validation, test)`` arrays; raises DataError where they do not fit the Graph."""
+    """A Dataset from ``(train, validation, test)``; raises DataError where they do not fit the Graph."""
     _three_pairs(splits, where)
     train, validation, test = (
         _split(pair, graph, f"{where}: {name}") for pair, name in zip(splits, NAMES, strict=True)
@@ -107,7 +106,9 @@ def _split(pair: Any, graph: Graph, where: str) -> Split:
     x = to_graph_layout(x, graph, where)
     classes = graph.tensors[graph.outputs[0]].size
     if y.shape != (len(x),):
-        raise DataError("TMB2005", f"{len(x)} samples need labels of shape ({len(x)},), not {y.shape}", where=where)
+        raise DataError(
+            "TMB2005", f"{len(x)} samples need labels of shape ({len(x)},), not {y.shape}", where=where
+        )
     if not np.issubdtype(y.dtype, np.integer):
         raise DataError("TMB2005", f"labels must be integers, not {y.dtype}", where=where)
     if y.min() < 0 or y.max() >= classes:

@@ -8,20 +8,21 @@ import torch
 from torch import Tensor, nn
 
 
-class _Lsq(torch.autograd.Function):
-    """``scale * q`` with q the nearest grid point of ``w / scale``; gradients as in LSQ.
+class _Round(torch.autograd.Function):
+    """``scale * q`` with q the nearest grid point of ``w / scale``.
 
-    The gradient passes straight through to w inside the grid's range and is cut outside it; the scale's is
-    ``q - w / scale`` inside and ``q`` outside, times ``1 / sqrt(n * levels)`` (arXiv 1902.08153, section 2).
+    The gradient passes straight through to w inside the grid's range and is cut outside it. The scale's is
+    LSQ's, ``q - w / scale`` inside and ``q`` outside, times ``1 / sqrt(n * levels)`` (arXiv 1902.08153,
+    section 2); or, if ``tied``, q everywhere: as if the integers were learnt and not the weights.
     """
 
     @staticmethod
-    def forward(ctx, w: Tensor, scale: Tensor, levels: int, smallest: int) -> Tensor:  # type: ignore[override]
+    def forward(ctx, w: Tensor, scale: Tensor, levels: int, smallest: int, tied: bool) -> Tensor:  # type: ignore[override]
         u = w / scale
         sign = torch.where(w >= 0, 1.0, -1.0)
         q = sign * u.abs().round().clamp_(smallest, levels)
         inside = u.abs() <= levels + 0.5
-        ctx.save_for_backward(inside, torch.where(inside, q - u, q), scale)
+        ctx.save_for_backward(inside, q if tied else torch.where(inside, q - u, q), scale)
         ctx.gain = 1.0 / math.sqrt(max(1, w.numel() // scale.numel()) * levels)
         return q * scale
 
@@ -29,10 +30,12 @@ class _Lsq(torch.autograd.Function):
     def backward(ctx, grad: Tensor):  # type: ignore[override]
         inside, by_scale, scale = ctx.saved_tensors
         to_scale = (grad * by_scale).sum_to_size(scale.shape) * ctx.gain
-        return grad * inside, to_scale, None, None
+        return grad * inside, to_scale, None, None, None
 
 
-def fake_quantize_weight(w: Tensor, scale: Tensor, levels: int, *, keep_zero: bool) -> Tensor:
+def fake_quantize_weight(
+    w: Tensor, scale: Tensor, levels: int, *, keep_zero: bool, tied: bool = False
+) -> Tensor:
     """Weights on the grid ``scale * {-levels .. levels}``, float32, of w's shape.
 
     Args:
@@ -40,8 +43,10 @@ def fake_quantize_weight(w: Tensor, scale: Tensor, levels: int, *, keep_zero: bo
         scale: positive float32, broadcastable to w (one element, or one per output channel).
         levels: the largest integer.
         keep_zero: whether the grid holds zero. Without it small weights go to ``+-scale``.
+        tied: whether the scale is learnt with the integers held, rather than with the weights held (LSQ).
+            LSQ's gradient lets a scale shrink without end where weights are clamped to the grid's range.
     """
-    return _Lsq.apply(w, scale, levels, 0 if keep_zero else 1)
+    return _Round.apply(w, scale, levels, 0 if keep_zero else 1, tied)
 
 
 def fit_scale(w: Tensor, levels: int, *, keep_zero: bool, candidates: int = 120) -> Tensor:

@@ -16,7 +16,7 @@ from thimble.compress.checkpoint import Checkpoint, fingerprint, pack, unpack
 from thimble.compress.data import Dataset
 from thimble.compress.progress import Reporter, Silent
 from thimble.compress.projections.grid import levels_of
-from thimble.compress.rewrites.channels import remove_channels, strongest
+from thimble.compress.rewrites.channels import removable, remove_channels, strongest
 from thimble.compress.rewrites.dead_channels import remove_dead_channels
 from thimble.compress.steps import (
     Admm,
@@ -83,7 +83,17 @@ def compress(
 
 def _check(recipe: Recipe, graph: Graph) -> None:
     recipe.check_layers(layer.name for layer in graph.weighted)
+    free = {name for group in removable(graph) for name in group}
     for number, step in enumerate(recipe.compress, start=1):
+        if isinstance(step, Channels) and isinstance(step.keep, dict):
+            for name in step.keep:
+                if name not in free:
+                    raise RecipeError(
+                        "TMB3006",
+                        f"channels of {name!r} cannot be removed",
+                        where=f"{recipe.path.name}: [[compress]] step {number} (channels)",
+                        hint=f"layers that can lose channels: {', '.join(sorted(free)) or 'none'}",
+                    )
         if isinstance(step, Qat) and number < len(recipe.compress):
             raise RecipeError(
                 "TMB3008",
@@ -136,11 +146,7 @@ class _Run:
     def _run(self, step: Step, index: int) -> None:
         match step:
             case Channels():
-                try:
-                    masks = strongest(self.graph, step.keep)
-                except ValueError as error:
-                    raise RecipeError("TMB3006", str(error), where=f"step {index} (channels)") from None
-                self.graph = remove_channels(self.graph, masks)
+                self.graph = remove_channels(self.graph, strongest(self.graph, step.keep))
                 self._train(step, Masked(), index, step.epochs, step.learning_rate)
             case DeadChannels():
                 self.graph = remove_dead_channels(self.graph)
@@ -200,9 +206,7 @@ class _Run:
         result = model.to_graph()
         dense = round(100.0 * accuracy(TrainableGraph(self.dense), self.data.test), 4)
         meta = {**result.meta, "accuracy": {**result.meta.get("accuracy", {}), "float": dense}}
-        return Compressed(
-            attrs.evolve(result, meta=meta), model.activation_ranges(), model.weight_scales()
-        )
+        return Compressed(attrs.evolve(result, meta=meta), model.activation_ranges(), model.weight_scales())
 
 
 def _dense_epochs(recipe: Recipe) -> int:

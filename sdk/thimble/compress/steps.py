@@ -91,7 +91,7 @@ class Rate(_Training):
     """Trainer: rate-aware quantisation-aware training; the loss counts the bits that weights will cost.
 
     nonzero: weights that may differ from zero at the end, over all layers; the trade-off is steered to it.
-    warmup: epochs before the rate counts; the second half of them already trains on the grid.
+    warmup: epochs before weights are driven to zero; the second half of them already trains on the grid.
     freeze: fraction of the epochs after the warm-up at whose end the mask is frozen; the rest recovers
         accuracy in float inside the mask.
     bits: the grid's width while the rate counts; 4 means -7 .. 7.

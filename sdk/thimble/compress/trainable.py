@@ -40,7 +40,7 @@ class WeightedLayer(nn.Module):
     ``weight`` is ``[O, I]`` or ``[O, I / groups, KH, KW]``; ``mask`` has its shape and is 1 where a weight
     may live. ``log_scale`` holds the natural logarithm of the grid's step, one element or one per channel.
     While ``on_grid``, :meth:`effective` rounds to ``-levels .. levels``; ``keep_zero`` says whether
-    unmasked weights may become zero.
+    unmasked weights may become zero, and ``tied`` how the step learns (see fake_quantize_weight).
     """
 
     mask: Tensor
@@ -57,6 +57,7 @@ class WeightedLayer(nn.Module):
         self.log_scale = nn.Parameter(torch.zeros(len(weight) if per_channel else 1))
         self.on_grid = False
         self.keep_zero = False
+        self.tied = False
         self.levels = 127
 
     @property
@@ -72,7 +73,10 @@ class WeightedLayer(nn.Module):
         """The weights that forward uses: masked, and on the grid if ``on_grid``."""
         if not self.on_grid:
             return self.weight * self.mask
-        return fake_quantize_weight(self.weight, self.scale(), self.levels, keep_zero=self.keep_zero) * self.mask
+        rounded = fake_quantize_weight(
+            self.weight, self.scale(), self.levels, keep_zero=self.keep_zero, tied=self.tied
+        )
+        return rounded * self.mask
 
     @torch.no_grad()
     def fit_scale(self) -> None:
@@ -145,10 +149,11 @@ class TrainableGraph(nn.Module):
         """All activation quantisers."""
         return iter(self._ranges)  # type: ignore[arg-type]
 
-    def quantize_weights(self, levels: int | None, *, keep_zero: bool = False) -> None:
+    def quantize_weights(self, levels: int | None, *, keep_zero: bool = False, tied: bool = False) -> None:
         """Puts every layer on a grid of ``-levels .. levels``, or takes it off (None)."""
         for cell in self.cells.values():
-            cell.on_grid, cell.keep_zero, cell.levels = levels is not None, keep_zero, levels or cell.levels
+            cell.on_grid, cell.keep_zero, cell.tied = levels is not None, keep_zero, tied
+            cell.levels = levels or cell.levels
 
     def quantize_activations(self, *, enabled: bool, observing: bool) -> None:
         """Switches rounding of activations, and whether ranges follow the batches in training mode."""
@@ -294,4 +299,3 @@ def _average(x: Tensor, op: AvgPool2D) -> Tensor:
     total = F.avg_pool2d(F.pad(x, border), op.kernel, op.stride) * area
     inside = F.avg_pool2d(F.pad(torch.ones_like(x[:1, :1]), border), op.kernel, op.stride) * area
     return total / inside
-

@@ -1,8 +1,8 @@
 """Removing channels that are constant or that nothing reads; the function stays the same.
 
-A channel whose weights are all zero is the constant ``clamp(bias)``. What it adds to the layers that read it
-goes into their biases. That is exact except behind a convolution's padding, where the border reads zeros: such a
-channel goes only if its constant is zero.
+A channel whose weights are all zero is the constant ``clamp(bias)``. What it adds to the layers that read
+it goes into their biases. That is exact except behind a convolution's padding, where the border reads zeros:
+such a channel goes only if its constant is zero.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import attrs
 import numpy as np
 
-from thimble.compress.rewrites.channels import flat_mask, is_depthwise, remove_channels, removable
+from thimble.compress.rewrites.channels import flat_mask, is_depthwise, removable, remove_channels
 from thimble.graph.graph import Graph, Layer
 from thimble.graph.ops import Activation, AvgPool2D, Clamp, Conv2D, FullyConnected, MaxPool2D, Reshape
 

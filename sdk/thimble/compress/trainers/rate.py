@@ -28,7 +28,9 @@ _LAMBDA_RANGE = (1e-7, 1e-3)
 
 
 class RateAware(Masked):
-    """Warm up in float, then on the grid; count bits while non-zeros fall to the budget; freeze; recover."""
+    """Four phases: ``float``; on the ``grid``, bits at a small fixed price; ``count``, the price steered so
+    that the non-zeros fall to the budget; ``frozen``: the mask stands, off the grid, to recover.
+    """
 
     def __init__(self, step: Rate) -> None:
         self.step = step
@@ -77,14 +79,16 @@ class RateAware(Masked):
         else:
             self.phase = "count" if epoch < self.ramp_end else "frozen"
         on_grid = self.phase in ("grid", "count")
-        model.quantize_weights(self.levels if on_grid else None, keep_zero=True)
+        model.quantize_weights(self.levels if on_grid else None, keep_zero=True, tied=True)
         model.quantize_activations(enabled=on_grid, observing=self.phase != "float")
 
     def before_batch(self, model: TrainableGraph, progress: float, batch: int) -> None:
-        if self.phase != "count" or (self.tables and batch % _STEER_EVERY):
+        if self.phase not in ("grid", "count") or (self.tables and batch % _STEER_EVERY):
             return
         counts = [_histogram(cell) for cell in model.cells.values()]
         self.tables = [_code_lengths(count) for count in counts]
+        if self.phase == "grid":
+            return
         alive = sum(int(count[1:].sum()) for count in counts)
         self.start_count = self.start_count or alive
         epoch = progress * self.step.epochs
@@ -102,7 +106,7 @@ class RateAware(Masked):
         self.weight_of_bits = min(max(self.weight_of_bits, _LAMBDA_RANGE[0]), _LAMBDA_RANGE[1])
 
     def penalty(self, model: TrainableGraph) -> Tensor | None:
-        if self.phase != "count":
+        if self.phase not in ("grid", "count"):
             return None
         bits = [
             cost * _interpolate(table, _steps(cell).abs())
@@ -114,7 +118,7 @@ class RateAware(Masked):
     def after_batch(self, model: TrainableGraph) -> None:
         for cell in model.cells.values():
             cell.apply_mask()
-            if self.phase == "count":
+            if cell.on_grid:
                 limit = (self.levels + 0.49) * cell.scale()
                 cell.weight.copy_(torch.maximum(torch.minimum(cell.weight, limit), -limit))
 
