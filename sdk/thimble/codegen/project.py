@@ -20,6 +20,7 @@ from thimble.errors import DataError
 from thimble.graph.graph import Graph
 from thimble.graph.io import dumps, load
 from thimble.paths import resource
+from thimble.plan.names import plain
 from thimble.plan.plan import Plan
 from thimble.quantize.interpreter import run
 
@@ -210,7 +211,7 @@ def _rows(plan: Plan) -> list[dict[str, str]]:
         nonzero = int(np.count_nonzero(plan.graph.layer(step.layer).weight)) if choice else 0
         rows.append(
             {
-                "layer": step.layer,
+                "layer": plain(step.layer),
                 "op": step.op,
                 "codec": f"{choice.codec}, {choice.form}" if choice else "",
                 "bytes": f"{plan.stored_bytes(step.layer):,}" if choice else "",

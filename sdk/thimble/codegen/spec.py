@@ -9,7 +9,7 @@ from thimble import __version__
 from thimble.errors import ModelError
 from thimble.graph.graph import Tensor
 from thimble.plan.image import HEADER_BYTES, Image
-from thimble.plan.names import c_name
+from thimble.plan.names import c_name, plain
 from thimble.plan.plan import Plan, Step
 
 _BYTES_PER_LINE = 18
@@ -80,7 +80,7 @@ def model_spec(plan: Plan, sha256: str) -> ModelSpec:
     return ModelSpec(
         name=name,
         macro=macro,
-        title=f"{graph.name}, planned for {plan.core}, {plan.objective}",
+        title=f"{plain(graph.name)}, planned for {plan.core}, {plan.objective}",
         made_by=f"made by thimble {__version__} from {name}.thimble (sha256 {sha256[:16]})",
         core=plan.core,
         compiler=plan.bounds.compiler if plan.bounds else "",
@@ -123,8 +123,8 @@ def _runs(image: Image) -> tuple[ImageRun, ...]:
         if start > at:
             runs.append(ImageRun("padding", hex_lines(image.data[at:start])))
         at = start + len(section.data)
-        name = "".join(ch if ch.isalnum() or ch in "_./+-" else "_" for ch in section.name).replace("*/", "_")
-        runs.append(ImageRun(f"{name}, {len(section.data)} bytes", hex_lines(section.data)))
+        layer, _, kind = section.name.rpartition("/")
+        runs.append(ImageRun(f"{plain(layer)}/{kind}, {len(section.data)} bytes", hex_lines(section.data)))
     return tuple(runs)
 
 

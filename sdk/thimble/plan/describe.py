@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import re
-
 from thimble.graph.graph import Graph
 from thimble.plan.calls import Call
+from thimble.plan.names import plain
 
 
 def comment(call: Call, graph: Graph) -> str:
     """One line: name, operator, shapes, MACs, bytes, codec, sparsity; safe inside a C comment."""
     known = [graph.tensors[t] for t in call.reads.values() if t in graph.tensors]
     out = graph.tensors.get(call.writes)
-    text = f"{_plain(call.name)}: {call.op}"
+    text = f"{plain(call.name)}: {call.op}"
     if known and out is not None:
         text += f" {_shape(known[0].shape)} -> {_shape(out.shape)}"
     if call.weights is not None:
@@ -27,10 +26,6 @@ def comment(call: Call, graph: Graph) -> str:
 
 def _nonzero(call: Call) -> int:
     return int((call.layer.weight != 0).sum())
-
-
-def _plain(name: str) -> str:
-    return re.sub(r"[^0-9A-Za-z_./+-]+", "_", name).replace("*/", "_").replace("/*", "_")
 
 
 def _shape(shape: tuple[int, ...]) -> str:
