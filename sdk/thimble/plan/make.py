@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from thimble.codecs import scratch_bytes
 from thimble.errors import RecipeError
@@ -36,33 +36,53 @@ def make_plan(
         ModelError: the graph cannot run in integers.
         RecipeError: TMB3020 an unknown codec, TMB3021 an unknown layer, TMB3022 an unknown objective.
     """
+    ways, candidates = all_ways(graph, core)
+    choices = choose(ways, objective, _wanted(graph, codecs))
+    return plan_with(graph, core, objective, choices, candidates, ways)
+
+
+Ways = Mapping[str, Sequence[Choice]]
+
+
+def all_ways(graph: Graph, core: str) -> tuple[Ways, dict[str, dict[str, int]]]:
+    """Every choice of every layer with weights, and the bytes of each of its codecs."""
     lowered = lower(graph)
-    ways = {}
-    candidates = {}
+    ways, candidates = {}, {}
     for layer in graph.weighted:
         low = lowered[layer.name]
         assert isinstance(low, LoweredFullyConnected | LoweredConv2D)
         encoded = encode_all(low.weights)
         candidates[layer.name] = {name: len(e.data) for name, e in encoded.items()}
-        ways[layer.name] = list(options(low, encoded, core))
-    choices = choose(ways, objective, _wanted(graph, codecs))
-    listed = list_calls(graph, lowered, choices)
+        ways[layer.name] = tuple(options(low, encoded, core))
+    return ways, candidates
+
+
+def plan_with(
+    graph: Graph,
+    core: str,
+    objective: str,
+    choices: Mapping[str, Choice],
+    candidates: Mapping[str, Mapping[str, int]],
+    ways: Ways,
+) -> Plan:
+    """The plan that follows from one choice per layer."""
+    listed = list_calls(graph, lower(graph), choices)
     image = build(list(_sections(listed)))
     buffers = tuple(_buffers(graph, listed))
     arena = place(buffers)
     symbols = unique_c_names([call.name for call in listed.calls], prefix="op_")
     steps = tuple(_step(call, symbols[call.name], graph, image, arena) for call in listed.calls)
     return Plan(
-        graph,
-        core,
-        objective,
-        steps,
-        buffers,
-        listed.root,
-        arena,
-        image,
-        candidates,
-        bounds(core, steps),
+        graph=graph,
+        core=core,
+        objective=objective,
+        steps=steps,
+        buffers=buffers,
+        root=listed.root,
+        arena=arena,
+        image=image,
+        candidates=candidates,
+        bounds=bounds(core, steps),
         ways={name: tuple(found) for name, found in ways.items()},
     )
 

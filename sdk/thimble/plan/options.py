@@ -50,7 +50,7 @@ def options(low: Weighted, encoded: Mapping[str, Encoded], core: str) -> Iterato
                 source=f"tmb_{codec.replace('+', '_')}_{kernel.form}" if sourced else None,
                 encoded=enc,
                 scratch=kernel.scratch + align(CODECS[codec].scratch_bytes(enc, kernel.form)),
-                instructions=instructions(low, enc, kernel.form, core),
+                instructions=instructions(low, codec, kernel.function, core),
             )
 
 
