@@ -18,6 +18,7 @@ from thimble.compress.progress import Reporter, Silent
 from thimble.compress.projections.grid import levels_of
 from thimble.compress.rewrites.channels import removable, remove_channels, strongest
 from thimble.compress.rewrites.dead_channels import remove_dead_channels
+from thimble.compress.rewrites.fold_batch_norm import fold_batch_norm
 from thimble.compress.steps import (
     Admm,
     Channels,
@@ -37,7 +38,6 @@ from thimble.compress.trainers.masked import Masked
 from thimble.compress.trainers.qat import QuantizationAware
 from thimble.compress.trainers.rate import RateAware
 from thimble.errors import RecipeError
-from thimble.graph.fuse import fuse_activations
 from thimble.graph.graph import Graph
 from thimble.graph.ops import BatchNorm
 from thimble.recipe import Recipe
@@ -167,9 +167,7 @@ class _Run:
     def _fold(self) -> None:
         """Batch-norm goes before weights meet a grid, since folding would move them off it."""
         if any(isinstance(layer.op, BatchNorm) for layer in self.graph.layers):
-            from thimble.compress.rewrites.fold_batch_norm import fold_batch_norm
-
-            self.graph = fuse_activations(fold_batch_norm(self.graph))
+            self.graph = fold_batch_norm(self.graph)
 
     def _train(
         self, step: Step | None, regime: Regime, index: int, epochs: int, learning_rate: float

@@ -2,8 +2,8 @@
 
 A channel's removal runs through pooling, padding, activations, batch-norm, flattening, concatenation,
 addition and depthwise convolution to the layers that read it. Channels that are tied (the operands of an
-addition) go together. Channels of the network's outputs, and of what feeds a grouped convolution or a reshape that
-is not a flattening, stay.
+addition) go together. Channels of the network's outputs, and of what feeds a grouped convolution or a reshape
+that is not a flattening, stay.
 """
 
 from __future__ import annotations
