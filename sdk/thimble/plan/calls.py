@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import attrs
 
+from thimble.errors import ModelError
 from thimble.graph.graph import Graph, Layer
 from thimble.graph.ops import Reshape, op_name
 from thimble.plan.plan import Choice
@@ -64,15 +66,19 @@ class Calls:
 
 
 def list_calls(graph: Graph, lowered: Mapping[str, Lowered], choices: Mapping[str, Choice]) -> Calls:
-    """The kernel calls of a quantised graph, in the graph's own order."""
-    sizes = {name: t.size for name, t in graph.tensors.items()}
+    """The kernel calls of a quantised graph, in the graph's own order.
+
+    Raises:
+        ModelError: TMB1403, a name of the model's is one that a step or buffer beside its own would get.
+    """
+    added: dict[str, int] = {}
     root = {name: name for name in graph.tensors}
     calls: list[Call] = []
     for layer in graph.layers:
         if isinstance(layer.op, Reshape):
             root[layer.output] = root[layer.inputs[0]]
             continue
-        for call in _calls(layer, lowered[layer.name], choices.get(layer.name), sizes):
+        for call in _calls(layer, lowered[layer.name], choices.get(layer.name), added):
             calls.append(
                 attrs.evolve(
                     call,
@@ -80,10 +86,26 @@ def list_calls(graph: Graph, lowered: Mapping[str, Lowered], choices: Mapping[st
                     writes=root.get(call.writes, call.writes),
                 )
             )
-    return Calls(tuple(calls), sizes, root)
+    _check_names(graph, calls, added)
+    sizes = {name: t.size for name, t in graph.tensors.items()}
+    return Calls(tuple(calls), {**sizes, **added}, root)
 
 
-def _calls(layer: Layer, low: Lowered, choice: Choice | None, sizes: dict[str, int]) -> Iterator[Call]:
+def _check_names(graph: Graph, calls: Sequence[Call], added: Iterable[str]) -> None:
+    steps = [call.name for call in calls]
+    buffers = [*graph.tensors, *added, *(f"{name}/scratch" for name in steps)]
+    for kind, names in (("layer", steps), ("tensor", buffers)):
+        name, count = Counter(names).most_common(1)[0] if names else ("", 0)
+        if count > 1:
+            raise ModelError(
+                "TMB1403",
+                f"the {kind} {name!r} has the name of something that thimble adds beside it",
+                where=graph.name,
+                hint=f"give the {kind} a name without a slash",
+            )
+
+
+def _calls(layer: Layer, low: Lowered, choice: Choice | None, added: dict[str, int]) -> Iterator[Call]:
     x = layer.inputs[0]
     y = layer.output
     match low:
@@ -107,7 +129,7 @@ def _calls(layer: Layer, low: Lowered, choice: Choice | None, sizes: dict[str, i
             assert choice is not None
             if low.pad is not None:
                 padded = f"{layer.name}/padded"
-                sizes[padded] = low.in_h * low.in_w * low.in_c
+                added[padded] = low.in_h * low.in_w * low.in_c
                 yield _pad(f"{layer.name}/pad", layer, low.pad, x, padded)
                 x = padded
             positions = low.out_h * low.out_w
@@ -165,7 +187,7 @@ def _calls(layer: Layer, low: Lowered, choice: Choice | None, sizes: dict[str, i
                 source = layer.inputs[k]
                 if part.requantize is not None:
                     scaled = f"{layer.name}/scaled{k}"
-                    sizes[scaled] = part.requantize.size
+                    added[scaled] = part.requantize.size
                     yield _requantize(f"{layer.name}/requantize{k}", layer, part.requantize, source, scaled)
                     source = scaled
                 yield Call(
