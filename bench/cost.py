@@ -32,6 +32,14 @@ from thimble.quantize.lowering import lower
 OUT = Path(__file__).resolve().parents[1] / "sdk" / "thimble" / "plan" / "instruction_rates.json"
 SHAPE = (11, 10, 8)
 QUANT = Quant(0.0625, 3)
+# what a form's instructions can depend on: indices of features; an XOR network also visits every weight
+DEPENDS = {
+    "fused": (0, 2, 6),
+    "list": (0, 1, 2, 3, 6),
+    "row": (0, 1, 2, 4, 5),
+    "resident": (0, 1, 5),
+}
+WEIGHTS = 4
 CORES = tuple(name for name in TARGETS if name != "host")
 
 
@@ -88,13 +96,18 @@ def measure_core(core: str) -> tuple[dict[str, list[float]], float]:
         counts = measure(project, core, x, counted=1).layers
     lowered = lower(graph)
     samples: dict[str, list[tuple[np.ndarray, int]]] = {}
+    depends: dict[str, list[int]] = {}
     for step, count in zip(plan.steps, counts, strict=True):
         key = f"{step.function} {step.choice.codec}"
+        also = {WEIGHTS} if step.choice.codec == "xor" else set()
+        depends[key] = sorted({*DEPENDS[step.choice.form], *also})
         samples.setdefault(key, []).append((features(lowered[step.layer]), count))
     fitted, errors = {}, []
     for key, pairs in samples.items():
         a, b = np.array([f for f, _ in pairs]), np.array([c for _, c in pairs], float)
-        solution, _ = nnls(a / b[:, None], np.ones(len(b)))  # relative errors count
+        solution = np.zeros(a.shape[1])
+        found, _ = nnls(a[:, depends[key]] / b[:, None], np.ones(len(b)))  # relative errors count
+        solution[depends[key]] = found
         fitted[key] = [round(float(c), 3) for c in solution]
         errors += list(100 * np.abs(a @ solution - b) / b)
     return fitted, round(float(np.median(errors)), 1)
