@@ -101,8 +101,32 @@ static inline int32_t tmb_smmlar(int32_t a, int32_t b, int32_t acc) {
     int32_t y;
     __asm__("smmlar %0, %1, %2, %3" : "=r"(y) : "r"(a), "r"(b), "r"(acc));
     return y;
+#elif defined(__ARM_ARCH_6M__) || defined(__ARM_ARCH_8M_BASE__)
+    /* no long multiplication: by halves, in half the instructions of the library's 64-bit product */
+    const int32_t al = (int32_t)((uint32_t)a & 0xffffu), ah = a >> 16;
+    const int32_t bl = (int32_t)((uint32_t)b & 0xffffu), bh = b >> 16;
+    const uint32_t low = (uint32_t)al * (uint32_t)bl;
+    const int32_t middle = al * bh, other = ah * bl;
+    const uint32_t carry = (low >> 16) + ((uint32_t)middle & 0xffffu) + ((uint32_t)other & 0xffffu) + 0x8000u;
+    return acc + ah * bh + (middle >> 16) + (other >> 16) + (int32_t)(carry >> 16);
 #else
     return acc + (int32_t)(((int64_t)a * b + 0x80000000) >> 32);
+#endif
+}
+
+/* the larger of each pair of bytes */
+static inline uint32_t tmb_max_s8x4(uint32_t a, uint32_t b) {
+#if TMB_HAS_DSP
+    uint32_t y;
+    __asm__("ssub8 %0, %1, %2\n\tsel %0, %1, %2" : "=&r"(y) : "r"(a), "r"(b) : "cc");
+    return y;
+#else
+    uint32_t y = 0;
+    for (uint32_t shift = 0; shift < 32; shift += 8) {
+        const uint32_t i = a >> shift & 0xffu, j = b >> shift & 0xffu;
+        y |= ((i ^ 0x80u) > (j ^ 0x80u) ? i : j) << shift;
+    }
+    return y;
 #endif
 }
 

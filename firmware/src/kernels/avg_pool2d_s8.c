@@ -1,29 +1,28 @@
 #include "pool2d.h"
 
+static int32_t total(const tmb_window_t *w, const int8_t *x) {
+    const uint32_t channels = w->channels, width = w->columns * channels, line = w->line;
+    int32_t sum = 0;
+    for (uint32_t row = w->rows; row > 0; row--) {
+        for (uint32_t i = 0; i < width; i += channels) {
+            sum += x[i];
+        }
+        x += line;
+    }
+    return sum;
+}
+
+static void average_window(const tmb_window_t *w, int8_t *y) {
+    const int32_t count = (int32_t)(w->rows * w->columns), half = count / 2;
+    const int8_t *x = w->corner;
+    for (const int8_t *end = x + w->channels; x != end; x++) {
+        const int32_t sum = total(w, x);
+        /* C's division truncates: halves go away from zero */
+        *y++ = (int8_t)tmb_clamp((sum > 0 ? sum + half : sum - half) / count, w->min, w->max);
+    }
+}
+
 void tmb_avg_pool2d_s8(const tmb_pool2d_t *op, const uint8_t *image, int8_t *arena) {
     (void)image;
-    const int32_t channels = op->channels, line = op->in_w * channels;
-    int8_t *y = arena + op->output;
-    for (uint32_t oy = 0; oy < op->out_h; oy++) {
-        const tmb_span_t v = tmb_window(oy, op->stride_h, op->pad_top, op->kernel_h, op->in_h);
-        for (uint32_t ox = 0; ox < op->out_w; ox++) {
-            const tmb_span_t h = tmb_window(ox, op->stride_w, op->pad_left, op->kernel_w, op->in_w);
-            const int8_t *corner = arena + op->input + v.begin * line + h.begin * channels;
-            const int32_t width = (h.end - h.begin) * channels;
-            const int32_t count = (v.end - v.begin) * (h.end - h.begin);
-            for (int32_t c = 0; c < channels; c++) {
-                int32_t sum = 0;
-                const int8_t *x = corner++;
-                for (int32_t iy = v.begin; iy < v.end; iy++) {
-                    for (int32_t i = 0; i < width; i += channels) {
-                        sum += x[i];
-                    }
-                    x += line;
-                }
-                /* C's division truncates: halves go away from zero */
-                const int32_t mean = (sum + (sum > 0 ? count / 2 : -(count / 2))) / count;
-                *y++ = (int8_t)tmb_clamp(mean, op->min, op->max);
-            }
-        }
-    }
+    tmb_pool2d(op, arena, average_window);
 }

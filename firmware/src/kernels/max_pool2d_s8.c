@@ -1,26 +1,63 @@
 #include "pool2d.h"
 
-void tmb_max_pool2d_s8(const tmb_pool2d_t *op, const uint8_t *image, int8_t *arena) {
-    (void)image;
-    const int32_t channels = op->channels, line = op->in_w * channels;
-    int8_t *y = arena + op->output;
-    for (uint32_t oy = 0; oy < op->out_h; oy++) {
-        const tmb_span_t v = tmb_window(oy, op->stride_h, op->pad_top, op->kernel_h, op->in_h);
-        for (uint32_t ox = 0; ox < op->out_w; ox++) {
-            const tmb_span_t h = tmb_window(ox, op->stride_w, op->pad_left, op->kernel_w, op->in_w);
-            const int8_t *corner = arena + op->input + v.begin * line + h.begin * channels;
-            const int32_t width = (h.end - h.begin) * channels;
-            for (int32_t c = 0; c < channels; c++) {
-                int32_t best = -128;
-                const int8_t *x = corner++;
-                for (int32_t iy = v.begin; iy < v.end; iy++) {
-                    for (int32_t i = 0; i < width; i += channels) {
-                        best = x[i] > best ? x[i] : best;
-                    }
-                    x += line;
+/* four channels at once pays where one instruction compares four bytes; hosts test what such cores run */
+#if (defined(__arm__) && !TMB_HAS_DSP) || defined(__riscv)
+enum { FOUR_CHANNELS = 0 };
+#else
+enum { FOUR_CHANNELS = 1 };
+#endif
+
+static uint32_t largest4(const tmb_window_t *w, const int8_t *x) {
+    const uint32_t columns = w->columns, channels = w->channels, skip = w->line - columns * channels;
+    uint32_t best = 0x80808080u;
+    for (uint32_t row = w->rows; row > 0; row--) {
+        for (uint32_t column = columns; column > 0; column--) {
+            best = tmb_max_s8x4(best, tmb_load_s8x4(x));
+            x += channels;
+        }
+        x += skip;
+    }
+    return best;
+}
+
+/* pixel by pixel, the output being the largest so far; it may lie on the window's first pixel */
+static void largest(const tmb_window_t *w, const int8_t *x, int8_t *y, uint32_t n) {
+    const uint32_t columns = w->columns, channels = w->channels, skip = w->line - columns * channels;
+    for (uint32_t i = 0; i < n; i++) {
+        y[i] = x[i];
+    }
+    for (uint32_t row = w->rows; row > 0; row--) {
+        for (uint32_t column = columns; column > 0; column--) {
+            for (uint32_t i = 0; i < n; i++) {
+                if (x[i] > y[i]) {
+                    y[i] = x[i];
                 }
-                *y++ = (int8_t)tmb_clamp(best, op->min, op->max);
             }
+            x += channels;
+        }
+        x += skip;
+    }
+}
+
+static void max_window(const tmb_window_t *w, int8_t *y) {
+    uint32_t done = 0;
+    if (FOUR_CHANNELS) {
+        for (; done + 4 <= w->channels; done += 4) {
+            const uint32_t best = largest4(w, w->corner + done);
+            memcpy(y + done, &best, sizeof best);
         }
     }
+    if (done < w->channels) {
+        largest(w, w->corner + done, y + done, w->channels - done);
+    }
+    if (w->min > -128 || w->max < 127) {
+        for (uint32_t i = 0; i < w->channels; i++) {
+            y[i] = (int8_t)tmb_clamp(y[i], w->min, w->max);
+        }
+    }
+}
+
+void tmb_max_pool2d_s8(const tmb_pool2d_t *op, const uint8_t *image, int8_t *arena) {
+    (void)image;
+    tmb_pool2d(op, arena, max_window);
 }

@@ -1,23 +1,22 @@
-/* The part of a pooling window that lies inside the input. */
+/* Pooling: the walk over windows, and what a pooling function gets of one. */
 #ifndef TMB_POOL2D_H
 #define TMB_POOL2D_H
 
+#include "../tmb_dsp.h"
 #include "../tmb_math.h"
 #include "thimble_kernels.h"
 
-/* [begin, end) along one axis; empty only if the window misses the input */
+/* the part of a window that lies inside the input */
 typedef struct {
-    int32_t begin, end;
-} tmb_span_t;
+    const int8_t *corner;
+    uint32_t rows, columns;
+    uint32_t channels, line; /* bytes from one pixel to the next, from one row to the next */
+    int32_t min, max;
+} tmb_window_t;
 
-static inline tmb_span_t tmb_window(uint32_t position, uint32_t stride, uint32_t pad, uint32_t kernel,
-                                    uint32_t size) {
-    const int32_t start = (int32_t)(position * stride) - (int32_t)pad;
-    const int32_t stop = start + (int32_t)kernel;
-    tmb_span_t s;
-    s.begin = start > 0 ? start : 0;
-    s.end = stop < (int32_t)size ? stop : (int32_t)size;
-    return s;
-}
+/* one output pixel: all channels of a window */
+typedef void (*tmb_pool_t)(const tmb_window_t *window, int8_t *y);
+
+void tmb_pool2d(const tmb_pool2d_t *op, int8_t *arena, tmb_pool_t pool);
 
 #endif
