@@ -30,16 +30,20 @@ static inline uint32_t tmb_dense_next_row(tmb_dense_t *it) {
     return n;
 }
 
-static inline int tmb_dense_next(tmb_dense_t *it, uint32_t *offset, int32_t *value) {
-    while (it->next != it->row_end) {
-        const int8_t weight = *it->next++;
-        if (weight != 0) {
-            *offset = it->cols - (uint32_t)(it->row_end - it->next) - 1u;
-            *value = weight;
-            return 1;
-        }
+static inline int tmb_dense_get(tmb_dense_t *it, uint32_t *offset, int32_t *value) {
+    while (it->next != it->row_end && *it->next == 0) {
+        it->next++;
     }
-    return 0;
+    if (it->next == it->row_end) {
+        return 0;
+    }
+    *offset = it->cols - (uint32_t)(it->row_end - it->next);
+    *value = *it->next;
+    return 1;
+}
+
+static inline void tmb_dense_step(tmb_dense_t *it) {
+    it->next++;
 }
 
 #endif

@@ -1,9 +1,10 @@
 /* The instances of a decoder: list source, row source, fused fully connected loop.
  *
- * A decoder is a struct tmb_<codec>_t and three inline functions:
+ * A decoder is a struct tmb_<codec>_t and four inline functions:
  *   open(it, w, image, scratch)  binds it to encoded weights, before the first row
  *   next_row(it)                 goes to the next row
- *   next(it, &offset, &value)    the row's next non-zero in rising order, offset < cols; 0 at its end
+ *   get(it, &offset, &value)     the row's non-zero in hand, in rising order, offset < cols; 0 at its end
+ *   step(it)                     goes to the next non-zero
  * They read no byte outside the encoded weights and write none outside their scratch, whatever the bits say.
  */
 #ifndef TMB_INSTANCES_H
@@ -14,7 +15,7 @@
 #include "../kernels/requant.h"
 #include "thimble_kernels.h"
 
-/* the state is copied to a local one, so that the compiler may keep it in registers */
+/* loops run on a copy of the state whose address nobody has, so that it may live in registers */
 #define TMB_DEFINE_OPEN(codec)                                                                               \
     typedef char tmb_##codec##_fits[sizeof(tmb_##codec##_t) <= sizeof(tmb_decoder_t) ? 1 : -1];              \
     static void codec##_open(void *state, const tmb_weights_t *w, const uint8_t *image, void *scratch) {     \
@@ -30,7 +31,7 @@
         uint32_t offset;                                                                                     \
         int32_t value;                                                                                       \
         tmb_##codec##_next_row(&it);                                                                         \
-        while (nz != end && tmb_##codec##_next(&it, &offset, &value)) {                                      \
+        for (; nz != end && tmb_##codec##_get(&it, &offset, &value); tmb_##codec##_step(&it)) {              \
             nz->offset = (uint16_t)offset;                                                                   \
             nz->value = (int16_t)value;                                                                      \
             nz++;                                                                                            \
@@ -49,7 +50,7 @@
         int32_t value;                                                                                       \
         memset(weights, 0, it.cols);                                                                         \
         tmb_##codec##_next_row(&it);                                                                         \
-        while (tmb_##codec##_next(&it, &offset, &value)) {                                                   \
+        for (; tmb_##codec##_get(&it, &offset, &value); tmb_##codec##_step(&it)) {                           \
             weights[offset] = (int8_t)value;                                                                 \
         }                                                                                                    \
         *(tmb_##codec##_t *)state = it;                                                                      \
@@ -62,15 +63,16 @@
                                           int8_t *arena) {                                                   \
         const int8_t *x = arena + op->input;                                                                 \
         int8_t *y = arena + op->output;                                                                      \
-        tmb_##codec##_t it;                                                                                  \
+        tmb_##codec##_t opened;                                                                              \
         void *const scratch = arena + op->scratch;                                                           \
-        tmb_##codec##_open(&it, &op->w, image, scratch);                                                     \
+        tmb_##codec##_open(&opened, &op->w, image, scratch);                                                 \
+        tmb_##codec##_t it = opened;                                                                         \
         for (uint32_t row = 0; row < op->w.rows; row++) {                                                    \
             int32_t acc = tmb_bias(&op->q, image, row);                                                      \
             uint32_t offset;                                                                                 \
             int32_t value;                                                                                   \
             tmb_##codec##_next_row(&it);                                                                     \
-            while (tmb_##codec##_next(&it, &offset, &value)) {                                               \
+            for (; tmb_##codec##_get(&it, &offset, &value); tmb_##codec##_step(&it)) {                       \
                 acc += x[offset] * value;                                                                    \
             }                                                                                                \
             y[row] = tmb_requantize_channel(&op->q, image, row, acc);                                        \

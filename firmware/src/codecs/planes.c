@@ -37,11 +37,28 @@ static void decode_slice(tmb_planes_t *planes, const uint8_t *data, const tmb_pl
         }
         return;
     }
-    for (uint32_t j = 0; j < stored; j++) {
-        if (x[j >> 5] >> (j & 31) & 1u) {
-            for (uint32_t k = 0; k < words; k++) {
-                out[k] ^= network[j + k];
+    /* columns of the network, four to a pass over the output: a word is loaded and stored once for them */
+    const uint32_t *column[4];
+    uint32_t columns = 0;
+    for (uint32_t half = 0; half < 2; half++) {
+        const uint32_t *next = network + 32 * half;
+        for (uint32_t bits = x[half]; bits != 0; bits >>= 1, next++) {
+            if ((bits & 1u) == 0) {
+                continue;
             }
+            column[columns++] = next;
+            if (columns == 4) {
+                const uint32_t *a = column[0], *b = column[1], *c = column[2], *d = column[3];
+                for (uint32_t *o = out; o != out + words; o++) {
+                    *o ^= *a++ ^ *b++ ^ *c++ ^ *d++;
+                }
+                columns = 0;
+            }
+        }
+    }
+    while (columns-- > 0) {
+        for (uint32_t k = 0; k < words; k++) {
+            out[k] ^= column[columns][k];
         }
     }
     while (take(planes, data, 1)) {

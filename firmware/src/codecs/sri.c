@@ -62,18 +62,26 @@ void tmb_sri_open_at(tmb_sri_t *it, const uint8_t *data, uint32_t bytes, uint32_
         tmb_sri_signed_values((int8_t *)scratch, (int32_t)((it->value_mask + 1u) >> 1));
     }
     it->bitmap = data + start;
-    it->end = data + bytes;
+    it->last = data + bytes - (bytes > 0);
     it->next = it->bitmap + (bitmap_bits >> 3);
-    it->have = 0;
     it->bits = 0;
-    it->at = TMB_SRI_DONE; /* which is also -1: one before the first */
-    if ((bitmap_bits & 7) != 0 && it->next != it->end) {
+    it->spare = -(int32_t)it->pair;
+    it->at = TMB_SRI_DONE;
+    if (damaged) {
+        return;
+    }
+    if ((bitmap_bits & 7) != 0 && it->next <= it->last) {
         it->bits = (uint32_t)*it->next++ >> (bitmap_bits & 7);
-        it->have = 8 - (int32_t)(bitmap_bits & 7);
+        it->spare += 8 - (int32_t)(bitmap_bits & 7);
     }
-    if (!damaged && tmb_sri_fill(it)) {
-        tmb_sri_seek(it);
+    it->at = -1;
+    if (it->spare < 0) {
+        (void)tmb_sri_fill(it);
     }
+    const uint32_t field = it->bits & it->gap_mask;
+    it->bits >>= it->gap_bits;
+    it->spare -= it->gap_bits;
+    tmb_sri_seek(it, field);
 }
 
 uint32_t tmb_sri_band(const uint8_t *bitmap, uint32_t size, uint32_t bit, uint32_t cols, uint32_t shift,

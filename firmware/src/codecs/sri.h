@@ -7,18 +7,26 @@
 
 #include "thimble_kernels.h"
 
-#define TMB_SRI_TABLES 9u       /* value codes below are signed fields, the others tables */
-#define TMB_SRI_DONE UINT32_MAX /* no non-zero is left */
+#if defined(__GNUC__)
+#define TMB_UNLIKELY(x) __builtin_expect((x), 0)
+#else
+#define TMB_UNLIKELY(x) (x)
+#endif
+
+#define TMB_SRI_TABLES 9u                  /* value codes below are signed fields, the others tables */
+#define TMB_SRI_DONE ((int32_t)0x7fffffff) /* no non-zero is left */
+#define TMB_SRI_FAR ((int32_t)0x40000000)  /* no matrix has more weights */
 
 typedef struct {
-    const uint8_t *next, *end; /* bytes not yet in bits */
-    const int8_t *values;      /* by value field */
-    uint16_t *map;             /* by kept block: its first column less its first reduced column; or null */
+    const uint8_t *next, *last; /* bytes not yet in bits */
+    const int8_t *values;       /* by value field */
+    uint16_t *map;              /* by kept block: its first column less its first reduced column; or null */
     const uint8_t *bitmap;
     uint32_t bits, value_mask, gap_mask, gaps;
-    int32_t have;   /* bits left in bits; negative: read past the end */
-    uint32_t at, n; /* reduced columns: from the row's start to the next non-zero, and of a row */
-    uint32_t bit;   /* of the bitmap, the next band's first */
+    int32_t spare; /* bits in bits beyond those of a pair, a value and the gap behind it */
+    int32_t at;    /* reduced columns from the row's end to the next non-zero: negative inside the row */
+    uint32_t n;    /* reduced columns of the row */
+    uint32_t bit;  /* of the bitmap, the next band's first */
     uint16_t cols, row_max, blocks;
     uint16_t height, left;                           /* rows of a band, and how many are still to come */
     uint8_t value_bits, gap_bits, pair, step, shift; /* shift: binary logarithm of a block's width */
@@ -44,66 +52,84 @@ static inline void tmb_sri_open(tmb_sri_t *it, const tmb_weights_t *w, const uin
 
 /* called when fewer than pair bits are left; past the end come ones. 0 when more than all was read */
 static inline int tmb_sri_fill(tmb_sri_t *it) {
-    const uint32_t left = (uint32_t)(it->end - it->next);
-    if (left >= 2) {
-        it->bits |= ((uint32_t)it->next[0] | (uint32_t)it->next[1] << 8) << it->have;
+    int32_t have = it->spare + it->pair;
+    if (it->next < it->last) {
+        it->bits |= ((uint32_t)it->next[0] | (uint32_t)it->next[1] << 8) << have;
         it->next += 2;
-        it->have += 16;
+        it->spare += 16;
         return 1;
     }
-    if (it->have < 0) {
+    if (have < 0) {
         it->at = TMB_SRI_DONE;
         return 0;
     }
-    if (left == 1) {
-        it->bits |= (uint32_t)*it->next++ << it->have;
-        it->have += 8;
+    if (it->next == it->last) {
+        it->bits |= (uint32_t)*it->next++ << have;
+        it->spare += 8;
+        have += 8;
     }
-    it->bits |= ~(uint32_t)0 << it->have;
+    it->bits |= ~(uint32_t)0 << have;
     return 1;
 }
 
-/* goes on to the next non-zero. The bits of a pair are there before and after */
-static inline void tmb_sri_seek(tmb_sri_t *it) {
-    uint32_t field;
-    do {
+/* goes on to the next non-zero by a field that was taken out of bits */
+static inline void tmb_sri_seek(tmb_sri_t *it, uint32_t field) {
+    for (;;) {
+        if (TMB_UNLIKELY(field >= it->gaps)) {
+            it->at += (int32_t)(it->gaps << (it->step * (field - it->gaps)));
+            if (it->at > TMB_SRI_FAR) {
+                it->at = TMB_SRI_DONE;
+                return;
+            }
+        } else {
+            it->at += (int32_t)field + 1;
+        }
+        if (TMB_UNLIKELY(it->spare < 0) && !tmb_sri_fill(it)) {
+            return;
+        }
+        if (field < it->gaps) {
+            return;
+        }
         field = it->bits & it->gap_mask;
         it->bits >>= it->gap_bits;
-        it->have -= it->gap_bits;
-        it->at += field < it->gaps ? field + 1u : it->gaps << (it->step * (field - it->gaps));
-    } while ((it->have >= it->pair || tmb_sri_fill(it)) && field >= it->gaps);
+        it->spare -= it->gap_bits;
+    }
 }
 
 static inline void tmb_sri_next_row(tmb_sri_t *it) {
-    if (it->at < it->n) {
-        it->at = TMB_SRI_DONE; /* a row of more than row_max */
-    } else if (it->at != TMB_SRI_DONE) {
-        it->at -= it->n;
-    }
     if (it->left == 0) {
         it->left = it->height;
+        it->n = it->cols;
         if (it->map) {
-            it->n = tmb_sri_band(it->bitmap, (uint32_t)(it->end - it->bitmap), it->bit, it->cols, it->shift,
-                                 it->map);
+            it->n = tmb_sri_band(it->bitmap, (uint32_t)(it->last - it->bitmap) + 1u, it->bit, it->cols,
+                                 it->shift, it->map);
             it->bit += it->blocks;
-        } else {
-            it->n = it->cols;
         }
     }
     it->left--;
+    if (it->at < 0) {
+        it->at = TMB_SRI_DONE; /* the last row had more than row_max */
+    }
+    if (it->at != TMB_SRI_DONE) {
+        it->at -= (int32_t)it->n;
+    }
 }
 
-static inline int tmb_sri_next(tmb_sri_t *it, uint32_t *offset, int32_t *value) {
-    const uint32_t at = it->at;
-    if (at >= it->n) {
+static inline int tmb_sri_get(const tmb_sri_t *it, uint32_t *offset, int32_t *value) {
+    const uint32_t column = it->n + (uint32_t)it->at;
+    if (it->at >= 0) {
         return 0;
     }
-    *offset = it->map ? at + it->map[at >> it->shift] : at;
+    *offset = it->map ? column + it->map[column >> it->shift] : column;
     *value = it->values[it->bits & it->value_mask];
-    it->bits >>= it->value_bits;
-    it->have -= it->value_bits;
-    tmb_sri_seek(it);
     return 1;
+}
+
+static inline void tmb_sri_step(tmb_sri_t *it) {
+    const uint32_t field = it->bits >> it->value_bits & it->gap_mask;
+    it->bits >>= it->pair;
+    it->spare -= it->pair;
+    tmb_sri_seek(it, field);
 }
 
 #endif

@@ -25,12 +25,12 @@ static inline void tmb_sri_xor_next_row(tmb_sri_xor_t *it) {
     tmb_sri_next_row(&it->sri);
 }
 
-static inline int tmb_sri_xor_next(tmb_sri_xor_t *it, uint32_t *offset, int32_t *value) {
-    if (!tmb_sri_next(&it->sri, offset, value)) {
+static inline int tmb_sri_xor_get(tmb_sri_xor_t *it, uint32_t *offset, int32_t *value) {
+    if (!tmb_sri_get(&it->sri, offset, value)) {
         return 0;
     }
-    const uint32_t shift = it->place++ & 31;
-    if (shift == 0) {
+    const uint32_t shift = it->place & 31;
+    if (it->place >= it->planes->place) {
         tmb_planes_advance(it->planes, it->data);
     }
     /* canonical: the codewords of a length are consecutive numbers from first on, their symbols too */
@@ -48,6 +48,11 @@ static inline int tmb_sri_xor_next(tmb_sri_xor_t *it, uint32_t *offset, int32_t 
     }
     *value = *it->symbols; /* no codeword: a damaged stream */
     return 1;
+}
+
+static inline void tmb_sri_xor_step(tmb_sri_xor_t *it) {
+    it->place++;
+    tmb_sri_step(&it->sri);
 }
 
 #endif

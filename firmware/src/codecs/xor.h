@@ -9,7 +9,7 @@
 #include "sri.h"
 
 typedef struct {
-    tmb_sri_t sri; /* of a bitmap only at and cols are used: the next column */
+    tmb_sri_t sri; /* with a bitmap only n is used: the next column */
     tmb_planes_t *planes;
     const uint8_t *data;
     const uint8_t *bitmap; /* or null */
@@ -24,31 +24,24 @@ void tmb_xor_open(tmb_xor_t *it, const tmb_weights_t *w, const uint8_t *image, v
 static inline void tmb_xor_next_row(tmb_xor_t *it) {
     it->row += it->cols;
     if (it->bitmap) {
-        it->sri.at = 0;
+        it->sri.n = 0;
     } else {
         tmb_sri_next_row(&it->sri);
     }
 }
 
-/* next column of the row that is set in the bitmap; cols at its end */
-static inline uint32_t tmb_xor_column(tmb_xor_t *it) {
-    uint32_t column = it->sri.at;
-    uint32_t place = it->row + column;
-    while (column < it->cols && !(it->bitmap[place >> 3] >> (place & 7) & 1)) {
-        column++;
-        place++;
-    }
-    it->sri.at = column + 1;
-    return column;
-}
-
-static inline int tmb_xor_next(tmb_xor_t *it, uint32_t *offset, int32_t *value) {
+static inline int tmb_xor_get(tmb_xor_t *it, uint32_t *offset, int32_t *value) {
     if (it->bitmap) {
-        *offset = tmb_xor_column(it);
+        uint32_t place = it->row + it->sri.n;
+        while (it->sri.n < it->cols && !(it->bitmap[place >> 3] >> (place & 7) & 1)) {
+            it->sri.n++;
+            place++;
+        }
+        *offset = it->sri.n;
         if (*offset >= it->cols) {
             return 0;
         }
-    } else if (!tmb_sri_next(&it->sri, offset, value)) {
+    } else if (!tmb_sri_get(&it->sri, offset, value)) {
         return 0;
     }
     const uint32_t place = it->row + *offset;
@@ -61,6 +54,14 @@ static inline int tmb_xor_next(tmb_xor_t *it, uint32_t *offset, int32_t *value) 
     }
     *value = it->values[field];
     return 1;
+}
+
+static inline void tmb_xor_step(tmb_xor_t *it) {
+    if (it->bitmap) {
+        it->sri.n++;
+    } else {
+        tmb_sri_step(&it->sri);
+    }
 }
 
 #endif

@@ -1,8 +1,8 @@
 """Bit planes over one run of places, cut in slices that are stored raw or through the XOR network.
 
 See docs/formats.md. All planes share one bit stream: before every 32nd place come the slices that start
-there, plane by plane. A plane's slices cover ``32 * words`` places each. A slice is ``inputs`` bits and its patches:
-per patch a 1 and the place in the slice, then a 0. A last slice with no more places than ``inputs`` is raw.
+there, plane by plane. A plane's slices cover ``32 * words`` places each. A slice is ``inputs`` bits and its
+patches: per patch a 1 and the place in the slice, then a 0. A last slice with no more places than ``inputs`` is raw.
 """
 
 from __future__ import annotations

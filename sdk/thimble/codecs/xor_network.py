@@ -5,8 +5,8 @@ encoder takes only the equations of the bits that matter, keeps them while they 
 come out wrong: the patches.
 
 The matrix is made of pseudo-random 32-bit words: bit b of output word k is the sum of stored bit j times bit
-b of word k + j. So it costs ``n_in + n_out / 32 - 1`` words of RAM, and any set of its rows is as likely to be
-independent as in a wholly random matrix (each lane of 32 is a random Toeplitz matrix).
+b of word k + j. So it costs ``n_in + n_out / 32 - 1`` words of RAM, and any set of its rows is as likely to
+be independent as in a wholly random matrix (each lane of 32 is a random Toeplitz matrix).
 """
 
 from __future__ import annotations
