@@ -97,10 +97,8 @@ def _library(tools: Toolchain, target: Target, nodes: dict[str, Node], folder: P
     out = folder / "library.elf"
     link_map = out.with_suffix(".map")
     pulled = [f"-Wl,-u,{name}" for name in wanted]
-    tools.run(
-        "gcc", *target.flags, *tools.specs, "-nostartfiles", "-Wl,--no-gc-sections", "-Wl,-e,0", f"-Wl,-Map,{link_map}",
-        "-T", script, *pulled, empty, "-o", out,
-    )  # fmt: skip
+    flags = [*target.flags, *tools.specs, "-nostartfiles", "-Wl,--no-gc-sections", "-Wl,-e,0"]
+    tools.run("gcc", *flags, f"-Wl,-Map,{link_map}", "-T", script, *pulled, empty, "-o", out)
     found: dict[str, Node] = {}
     for line in link_map.read_text().partition("Discarded input sections")[0].splitlines():
         if line.startswith("/") and "(" in line:

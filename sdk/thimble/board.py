@@ -109,10 +109,9 @@ class Board:
         if self.arch == "riscv":
             abi = "ilp32f" if self.fpu == "f" else "ilp32"
             return (f"-march={self.core}", f"-mabi={abi}", "-mcmodel=medany")
-        flags = (f"-mcpu={self.core}", "-mthumb")
-        if self.fpu not in ("none", "auto"):
-            flags += (f"-mfpu={self.fpu}",)
-        return flags if self.fpu == "none" else (*flags, "-mfloat-abi=hard")
+        fpu = [] if self.fpu in ("none", "auto") else [f"-mfpu={self.fpu}"]
+        hard = [] if self.fpu == "none" else ["-mfloat-abi=hard"]
+        return (f"-mcpu={self.core}", "-mthumb", *fpu, *hard)
 
 
 def load_board(name: str) -> Board:

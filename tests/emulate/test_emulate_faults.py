@@ -97,8 +97,14 @@ def test_a_missing_compiler_names_its_package(toy, tmp_path, monkeypatch, core, 
     with pytest.raises(ToolError) as caught:
         toolchain.toolchain(emulate.target(core).arch)
     assert (caught.value.code, package in caught.value.hint) == ("TMB5007", True)
-    with pytest.raises(ToolError, match="TMB5010"):
-        qemu.command(emulate.target(core), None)
+
+
+def test_a_missing_qemu_names_its_package(toy, tmp_path, monkeypatch):
+    elf = emulate.build(toy.folder, ["cortex-m0"])["cortex-m0"]
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(ToolError, match="TMB5010") as caught:
+        qemu.command(emulate.target("cortex-m0"), elf)
+    assert "qemu-system-arm" in caught.value.hint
 
 
 def test_no_host_compiler(toy, tmp_path, monkeypatch):
@@ -114,6 +120,17 @@ def test_what_is_no_project_is_refused(tmp_path):
         platformio.run(tmp_path, ["cortex-m4"])
 
 
+def test_nothing_is_asked_of_the_network(tmp_path, monkeypatch):
+    for variable in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+        monkeypatch.setenv(variable, "http://127.0.0.1:9")  # the discard port: nobody listens
+    monkeypatch.setenv("no_proxy", "")
+    monkeypatch.setenv("THIMBLE_CACHE", str(tmp_path / "cache"))
+    toy = write_toy(tmp_path / "toy")
+    program = emulate.build(toy.folder, ["cortex-m4"])["cortex-m4"]
+    got = emulate.measure(toy.folder, "cortex-m4", toy.x, emulator="isa", program=program)
+    np.testing.assert_array_equal(got.outputs, toy.y)
+
+
 def test_unknown_targets_are_refused(toy):
     with pytest.raises(ToolError, match="TMB5002"):
         emulate.measure(toy.folder, "cortex-m99", toy.x)
@@ -124,3 +141,13 @@ def test_wrong_inputs_are_refused(toy, x):
     program = emulate.build(toy.folder, ["cortex-m4"])["cortex-m4"]
     with pytest.raises(DataError, match="TMB2001"):
         emulate.measure(toy.folder, "cortex-m4", x, program=program)
+
+
+@pytest.mark.skipif(not shutil.which("qemu-system-arm"), reason="qemu-system-arm is not installed")
+@pytest.mark.parametrize("ram, machine", [(1000, "microbit"), (20_000, "mps2-an385")])
+def test_firmware_beyond_the_microbit_runs_on_a_larger_machine(broken, monkeypatch, ram, machine):
+    monkeypatch.setenv("PLATFORMIO_BUILD_FLAGS", f"-DTOY_ARENA_BYTES={ram}")
+    elf = emulate.build(broken.folder, ["cortex-m0"])["cortex-m0"]
+    assert machine in qemu.command(emulate.target("cortex-m0"), elf)
+    got = emulate.measure(broken.folder, "cortex-m0", broken.x, emulator="qemu", counted=0, program=elf)
+    np.testing.assert_array_equal(got.outputs, broken.y)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import attrs
 from elftools.common.exceptions import ELFError
@@ -71,7 +72,7 @@ def read_elf(path: Path) -> Elf:
         with path.open("rb") as file:
             elf = ELFFile(file)
             thumb = elf["e_machine"] == "EM_ARM"
-            table = elf.get_section_by_name(".symtab")
+            table: Any = elf.get_section_by_name(".symtab")
             symbols: dict[str, Symbol] = {}
             for s in table.iter_symbols() if table else ():
                 kind, bind = s["st_info"]["type"], s["st_info"]["bind"]

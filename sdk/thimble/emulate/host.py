@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import subprocess
 import tempfile
 from pathlib import Path
@@ -37,20 +38,27 @@ def include_dirs(project: Project) -> list[Path]:
 
 
 def build(project: Project, *, flags: tuple[str, ...] = ("-O1", "-g", *SANITIZERS)) -> Path:
-    """Compiles the project for the host; returns the program.
+    """Compiles the project for the host, where something is newer than the program; returns the program.
 
     Raises:
         ToolError: TMB5001 without a compiler, TMB5004 where it refuses a file.
     """
-    program = project.path / ".pio" / "build" / "host" / "program"
+    compiler, key = host_compiler(), hashlib.sha256(repr(flags).encode()).hexdigest()[:12]
+    program = project.path / ".pio" / "build" / "host" / f"program-{key}"
+    files = [path for folder in include_dirs(project) for path in folder.rglob("*") if path.is_file()]
+    newest = max(path.stat().st_mtime for path in [*files, *sources(project)])
+    if program.exists() and program.stat().st_mtime > newest:
+        return program
     program.parent.mkdir(parents=True, exist_ok=True)
-    command = [host_compiler(), "-std=c99", *flags, *(f"-I{path}" for path in include_dirs(project))]
-    command += [*map(str, sources(project)), "-o", str(program)]
+    part = program.with_suffix(".part")
+    command = [compiler, "-std=c99", *flags, *(f"-I{path}" for path in include_dirs(project))]
+    command += [*map(str, sources(project)), "-o", str(part)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise ToolError(
             "TMB5004", f"the host's compiler failed:\n{first_errors(done.stderr)}", where=str(project.path)
         )
+    part.replace(program)
     return program
 
 

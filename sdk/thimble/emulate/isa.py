@@ -10,6 +10,7 @@ Thumb IT blocks.)
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import unicorn
@@ -23,6 +24,7 @@ from thimble.emulate.project import Project, flat_inputs
 from thimble.emulate.targets import Target
 from thimble.errors import VerifyError
 
+_UC: Any = unicorn.Uc  # its stub knows fewer arguments than it takes
 _PAGE = 0x1000
 _STACK_BYTES = 0x10000
 _UNTOUCHED = 0xA5
@@ -78,15 +80,15 @@ class Machine:
         self._load()
         self._start()
 
-    def _open(self) -> unicorn.Uc:
+    def _open(self) -> Any:
         if self._riscv:
             self._arguments = _RISCV_ARGUMENTS
             self._sp, self._pc = riscv_const.UC_RISCV_REG_SP, riscv_const.UC_RISCV_REG_PC
-            return unicorn.Uc(unicorn.UC_ARCH_RISCV, unicorn.UC_MODE_RISCV32)
+            return _UC(unicorn.UC_ARCH_RISCV, unicorn.UC_MODE_RISCV32)
         self._arguments = _ARM_ARGUMENTS
         self._sp, self._pc = arm_const.UC_ARM_REG_SP, arm_const.UC_ARM_REG_PC
         # not UC_MODE_MCLASS: it makes every core a Cortex-M33
-        return unicorn.Uc(unicorn.UC_ARCH_ARM, unicorn.UC_MODE_THUMB, _CORES[self.target.name])
+        return _UC(unicorn.UC_ARCH_ARM, unicorn.UC_MODE_THUMB, _CORES[self.target.name])
 
     def _load(self) -> None:
         # the board's own RAM stays unmapped: model and runtime have no variables

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 from pathlib import Path
+from typing import Any
 
 import attrs
 import numpy as np
@@ -90,7 +91,7 @@ class Probe:
         self._library = ctypes.CDLL(str(shared_library(Path(__file__).with_name("probe.c"))))
         self._handle = ctypes.c_size_t()
 
-    def attach(self, uc: unicorn.Uc) -> None:
+    def attach(self, uc: Any) -> None:
         """Puts the hook into an emulator.
 
         Raises:
@@ -110,7 +111,7 @@ class Probe:
             raise ToolError("TMB5009", f"the emulator refuses a hook: error {error}")
         uc.ctl_flush_tb()  # blocks translated before do not know the hook
 
-    def detach(self, uc: unicorn.Uc) -> Profile:
+    def detach(self, uc: Any) -> Profile:
         """Takes the hook out; returns what it saw."""
         uclib.uc_hook_del(uc._uch, self._handle)
         uc.ctl_flush_tb()

@@ -6,6 +6,7 @@ also the only emulator for Cortex-M55 and RV32IMAFC, whose instructions a plugin
 
 from __future__ import annotations
 
+import runpy
 import shutil
 import subprocess
 import tempfile
@@ -17,8 +18,9 @@ from thimble.emulate.cache import first_errors, shared_library
 from thimble.emulate.elf import Elf, read_elf
 from thimble.emulate.measurement import Measurement
 from thimble.emulate.project import Project, flat_inputs
-from thimble.emulate.targets import Target, board_manifest
+from thimble.emulate.targets import Target
 from thimble.errors import ToolError, VerifyError
+from thimble.paths import resource
 
 INPUT, OUTPUT = "thimble_input.bin", "thimble_output.bin"
 EXIT_MEANINGS = {
@@ -30,33 +32,18 @@ EXIT_MEANINGS = {
 _TIMEOUT_S = 600.0
 
 
-def command(target: Target, elf: Elf) -> list[str]:
-    """QEMU's command line for a firmware; a larger machine where the target's own is too small.
+def command(target: Target, elf: Path) -> list[str]:
+    """QEMU's command line for a firmware, as the platform that builds it has it.
 
     Raises:
         ToolError: TMB5010 where QEMU is not installed.
     """
-    emulation = board_manifest(target.name)["emulation"]
-    machine = emulation["qemu"]
-    limits = emulation.get("limits")
-    if limits and _exceeds(target, elf, int(limits["flash"], 0), int(limits["ram"], 0)):
-        machine = limits["qemu"]
-    if shutil.which(machine[0]) is None:
+    line = runpy.run_path(str(resource("boards") / "platform" / "run.py"))["command"](target.name, elf)
+    if shutil.which(line[0]) is None:
         raise ToolError(
-            "TMB5010",
-            f"{machine[0]} is not installed",
-            hint="apt-get install qemu-system-arm qemu-system-misc",
+            "TMB5010", f"{line[0]} is not installed", hint="apt-get install qemu-system-arm qemu-system-misc"
         )
-    return [*machine, *emulation["options"]]
-
-
-def _exceeds(target: Target, elf: Elf, flash: int, ram: int) -> bool:
-    for physical, address, data, size in elf.segments:
-        if data and physical + len(data) > target.flash[0] + flash:
-            return True
-        if address >= target.ram[0] and address + size > target.ram[0] + ram:
-            return True
-    return False
+    return line
 
 
 def execute(
@@ -82,7 +69,7 @@ def execute(
     """
     x = flat_inputs(project, x)
     elf = read_elf(elf_path)
-    line = [*command(target, elf), "-kernel", str(elf_path.resolve())]
+    line = command(target, elf_path)
     with tempfile.TemporaryDirectory(prefix="thimble-") as folder:
         (Path(folder) / INPUT).write_bytes(x.tobytes())
         counts = Path(folder) / "counts.txt"

@@ -68,16 +68,20 @@ def board_manifest(name: str) -> dict:
 @cache
 def _load(name: str) -> Target:
     build = board_manifest(name)["build"]
-    memory = {kind: tuple(int(value, 0) for value in build["memory"][kind]) for kind in ("flash", "ram")}
     return Target(
         name=name,
         arch=build["arch"],
         flags=tuple(build["cpu_flags"].split()),
         emulators=("qemu",) if name in _QEMU_ONLY else ("isa", "qemu"),
-        flash=memory["flash"],
-        ram=memory["ram"],
+        flash=_region(build, "flash"),
+        ram=_region(build, "ram"),
         **_CORES[name],
     )
+
+
+def _region(build: dict, kind: str) -> tuple[int, int]:
+    origin, size = build["memory"][kind]
+    return int(origin, 0), int(size, 0)
 
 
 TARGETS: dict[str, Target] = {

@@ -4,7 +4,9 @@
 
 #include "thimble.h"
 
+#ifndef TOY_ARENA_BYTES
 #define TOY_ARENA_BYTES 32
+#endif
 #define TOY_INPUT_LEN 16
 #define TOY_OUTPUT_LEN 4
 
