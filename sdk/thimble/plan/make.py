@@ -15,6 +15,7 @@ from thimble.plan.footprint import bounds
 from thimble.plan.image import Image, Section, build, narrowest, section
 from thimble.plan.names import unique_c_names
 from thimble.plan.options import encode_all, options
+from thimble.plan.order import lean_order
 from thimble.plan.plan import Choice, Plan, Step
 from thimble.quantize.lowering import LoweredConv2D, LoweredFullyConnected, lower
 
@@ -36,6 +37,7 @@ def make_plan(
         ModelError: the graph cannot run in integers.
         RecipeError: TMB3020 an unknown codec, TMB3021 an unknown layer, TMB3022 an unknown objective.
     """
+    graph = lean_order(graph)
     ways, candidates = all_ways(graph, core)
     choices = choose(ways, objective, _wanted(graph, codecs))
     return plan_with(graph, core, objective, choices, candidates, ways)
