@@ -6,7 +6,7 @@ import shutil
 
 import attrs
 import pytest
-from conftest import write_toy
+from toy_project import write_toy
 
 from thimble.board import boards, load_board
 from thimble.emulate.bare import link

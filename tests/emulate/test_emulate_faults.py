@@ -8,7 +8,7 @@ import sys
 
 import numpy as np
 import pytest
-from conftest import write_toy
+from toy_project import write_toy
 
 from thimble import emulate
 from thimble.emulate import host, isa, platformio, qemu, toolchain

@@ -6,7 +6,7 @@ import shutil
 
 import numpy as np
 import pytest
-from conftest import CORES
+from toy_project import CORES
 
 from thimble import emulate
 
