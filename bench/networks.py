@@ -8,6 +8,8 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -34,7 +36,7 @@ CORES = tuple(name for name in TARGETS if name != "host")
 
 @attrs.frozen
 class Network:
-    """A trained model of the repository, and the codec to force on it."""
+    """A trained model of the repository, or a script that makes one, and the codec to force on it."""
 
     name: str
     model: str
@@ -45,7 +47,7 @@ NETWORKS = (
     Network("LeNet-5", "examples/mnist_lenet5/lenet5.thimble"),
     Network("LeNet-5, sri+xor", "examples/mnist_lenet5/lenet5.thimble", "sri+xor"),
     Network("LeNet-300-100", "examples/mnist_lenet300/lenet300.thimble"),
-    Network("LeNet-300-100, pruned by DNS", "examples/pruned_dns_lenet/lenet300_dns.thimble"),
+    Network("LeNet-300-100, pruned by DNS", "examples/pruned_dns_lenet/convert.py"),
 )
 
 
@@ -56,7 +58,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     with np.load(DATA / "mnist" / "mnist_test.npz") as file:
-        x, y = file["x"][:, None].astype(np.float32) / 255.0, file["y"].astype(np.int64)
+        x, y = file["x"].astype(np.float32) / 255.0, file["y"].astype(np.int64)
     results = {net.name: measure(net, x, y, arguments.samples) for net in NETWORKS}
     table(
         "networks",
@@ -80,7 +82,12 @@ def main() -> None:
 def measure(net: Network, x: np.ndarray, y: np.ndarray, samples: int) -> dict[str, Any]:
     """Everything known of one network."""
     note(f"\n{net.name}")
-    graph = load(ROOT / net.model)
+    with tempfile.TemporaryDirectory() as folder:
+        path = ROOT / net.model
+        if path.suffix == ".py":
+            subprocess.run([sys.executable, path, "--out", Path(folder) / "m.thimble"], check=True)
+            path = Path(folder) / "m.thimble"
+        graph = load(path)
     graph = attrs.evolve(graph, meta={**graph.meta, "codecs": net.codecs})
     with tempfile.TemporaryDirectory() as folder:
         plan = make_plan(graph, "cortex-m4", "balanced", net.codecs)
