@@ -41,13 +41,14 @@ class Network:
     name: str
     model: str
     codecs: str = AUTO
+    pixel: float = 255.0  # what pixels were divided by in training
 
 
 NETWORKS = (
     Network("LeNet-5", "examples/mnist_lenet5/lenet5.thimble"),
     Network("LeNet-5, sri+xor", "examples/mnist_lenet5/lenet5.thimble", "sri+xor"),
     Network("LeNet-300-100", "examples/mnist_lenet300/lenet300.thimble"),
-    Network("LeNet-300-100, pruned by DNS", "examples/pruned_dns_lenet/convert.py"),
+    Network("LeNet-300-100, pruned by DNS", "examples/pruned_dns_lenet/convert.py", pixel=256.0),
 )
 
 
@@ -58,7 +59,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     with np.load(DATA / "mnist" / "mnist_test.npz") as file:
-        x, y = file["x"].astype(np.float32) / 255.0, file["y"].astype(np.int64)
+        x, y = file["x"].astype(np.float32), file["y"].astype(np.int64)
     results = {net.name: measure(net, x, y, arguments.samples) for net in NETWORKS}
     table(
         "networks",
@@ -81,6 +82,7 @@ def main() -> None:
 
 def measure(net: Network, x: np.ndarray, y: np.ndarray, samples: int) -> dict[str, Any]:
     """Everything known of one network."""
+    x = x / np.float32(net.pixel)
     note(f"\n{net.name}")
     with tempfile.TemporaryDirectory() as folder:
         path = ROOT / net.model
