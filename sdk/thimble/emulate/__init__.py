@@ -100,11 +100,12 @@ def execute(folder: Path, name: str, x: np.ndarray, *, program: Path | None = No
 
 
 def sizes(folder: Path, name: str, *, program: Path | None = None) -> Sizes:
-    """Flash and RAM of model and runtime as linked for an emulated core; the host counts as cortex-m4.
+    """Flash and RAM of model and runtime as linked for an emulated core; the host counts as the project's.
 
     Raises:
         ToolError: a tool is missing or fails.
     """
-    core = "cortex-m4" if name == HOST else name
+    project = load_project(folder)
+    core = project.core if name == HOST else name
     program = program or build(folder, [core])[core]
-    return measure_sizes(program, load_project(folder).name)
+    return measure_sizes(program, project.name)

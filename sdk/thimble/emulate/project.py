@@ -19,12 +19,14 @@ class Project:
         path: the folder that holds platformio.ini.
         name: the model's C name; its functions are ``<name>_init``, ``<name>_run`` and so on.
         input_len, output_len: int8 elements per sample.
+        core: the target that the project was planned for.
     """
 
     path: Path
     name: str
     input_len: int
     output_len: int
+    core: str = "cortex-m4"
 
 
 def load_project(path: Path | str) -> Project:
@@ -36,7 +38,8 @@ def load_project(path: Path | str) -> Project:
     path = Path(path).resolve()
     try:
         facts = json.loads((path / "thimble.json").read_text())
-        return Project(path, str(facts["name"]), int(facts["input_len"]), int(facts["output_len"]))
+        lengths = int(facts["input_len"]), int(facts["output_len"])
+        return Project(path, str(facts["name"]), *lengths, str(facts.get("core", "cortex-m4")))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ToolError(
             "TMB5005",
