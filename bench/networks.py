@@ -1,6 +1,6 @@
 """The README's table of networks: sizes, accuracy, bit-exactness over 1,000 MNIST test images, instructions.
 
-python -m bench.networks [--samples 1000] [--json out/networks.json]
+python -m bench.networks [--samples 1000] [--json out/networks.json] [--readme]
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Any
 import attrs
 import numpy as np
 
+from bench import readme
 from thimble.codegen.project import write_project
 from thimble.commands.bench import bench
 from thimble.commands.output import note, table
@@ -57,6 +58,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--samples", type=int, default=1000)
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--readme", action="store_true", help="write the README's section of results")
     arguments = parser.parse_args()
     with np.load(DATA / "mnist" / "mnist_test.npz") as file:
         x, y = file["x"].astype(np.float32), file["y"].astype(np.int64)
@@ -75,6 +77,8 @@ def main() -> None:
         ],
         [_row(name, r) for name, r in results.items()],
     )
+    if arguments.readme:
+        readme.update(results, arguments.samples)
     if arguments.json:
         arguments.json.parent.mkdir(parents=True, exist_ok=True)
         arguments.json.write_text(json.dumps(results, indent=1) + "\n")
