@@ -9,6 +9,14 @@ from typing import Any
 README = Path(__file__).resolve().parents[1] / "README.md"
 START, END = "<!-- results -->", "<!-- /results -->"
 
+_HEAD = """\
+MNIST, 10,000 test images. Every number comes from `python -m bench.networks --readme`, which measures and writes
+this section; `make bench` runs it. "float" is the dense network before compression. The ratio counts every stored
+byte: weights, positions, biases, scales, tables, headers, padding. RAM is arena, static data and the stack's
+high-water mark. The last column counts the output elements that differ from the integer reference, over
+{samples} images on all {targets} targets.
+"""
+
 
 def update(results: Mapping[str, Mapping[str, Any]], samples: int) -> None:
     """Replaces what stands between the README's markers."""
@@ -21,13 +29,7 @@ def update(results: Mapping[str, Mapping[str, Any]], samples: int) -> None:
 def _block(results: Mapping[str, Mapping[str, Any]], samples: int) -> str:
     cores = list(next(iter(results.values()))["bench"]["targets"])
     targets = len(next(iter(results.values()))["verify"]["targets"])
-    head = (
-        "MNIST, 10,000 test images. Every number comes from `python -m bench.networks --readme`, which measures and\n"
-        f'writes this section; `make bench` runs it. "float" is the dense network before compression. The ratio counts\n'
-        f"every stored byte: weights, positions, biases, scales, tables, headers, padding. RAM is arena, static data and\n"
-        f"the stack's high-water mark. The last column counts the output elements that differ from the integer\n"
-        f"reference, over {samples:,} images on all {targets} targets.\n"
-    )
+    head = _HEAD.format(samples=f"{samples:,}", targets=targets)
     rows = [_row(name, r) for name, r in results.items()]
     columns = [
         "network",

@@ -15,6 +15,7 @@ import numpy as np
 
 from thimble import __version__
 from thimble.codegen.render import render
+from thimble.codegen.replace import MANIFEST, USER_FILE, list_files, replace
 from thimble.codegen.spec import ModelSpec, model_spec
 from thimble.errors import DataError
 from thimble.graph.graph import Graph
@@ -24,10 +25,8 @@ from thimble.plan.names import plain
 from thimble.plan.plan import Plan
 from thimble.quantize.interpreter import run
 
-MANIFEST = "thimble.json"
 _NUMBERS_PER_LINE = 24
 _GOLDEN = 3
-_KEPT = ("src/main.c", ".pio", ".thimble")  # the user's file, and what is only slow to make again
 
 
 @attrs.frozen
@@ -65,16 +64,25 @@ def write_project(
 
     Args:
         plan: what to generate.
-        out: the project's folder; one that Thimble wrote before is replaced, but for ``src/main.c``.
+        out: the project's folder; one that Thimble wrote before is written again, but for ``src/main.c`` and
+            files that are not Thimble's.
         emulated: targets that platformio.ini gets environments for; the plan's core comes first.
         board: the real board, if any.
         manifest: further keys for ``thimble.json``.
         inputs: int8 ``(N, *input shape)`` golden inputs, of which the first few are used; default: noise.
 
     Raises:
-        DataError: TMB2030, ``out`` exists and is not a Thimble project.
+        DataError: TMB2030, ``out`` exists and is not a Thimble project, or is the folder one works in.
     """
     out = Path(out)
+    real = out.resolve()  # a link stays a link
+    if Path.cwd().is_relative_to(real):
+        raise DataError(
+            "TMB2030",
+            "the output folder is the current one or holds it, and would be replaced under your feet",
+            where=str(out),
+            hint="name a new folder with --out",
+        )
     if out.exists() and (not out.is_dir() or (any(out.iterdir()) and not (out / MANIFEST).is_file())):
         raise DataError(
             "TMB2030",
@@ -85,16 +93,11 @@ def write_project(
     model = dumps(plan.graph)
     spec = model_spec(plan, hashlib.sha256(model).hexdigest())
     order = tuple(sorted(emulated, key=lambda name: (name != plan.core, emulated.index(name))))
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as aside:
+    real.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=real.parent, prefix=f".{real.name}-") as aside:
         new = Path(aside) / "new"
         _fill(new, plan, spec, model, order, board or BoardEnvironment(), dict(manifest or {}), inputs)
-        for kept in _KEPT:
-            if (out / kept).exists():
-                _move(out / kept, new / kept)
-        if out.exists():
-            out.rename(Path(aside) / "old")
-        new.rename(out)
+        replace(real, new, Path(aside) / "old")
     return out
 
 
@@ -102,24 +105,21 @@ def read_project(folder: Path) -> tuple[Graph, dict[str, Any]]:
     """A generated project's model and manifest.
 
     Raises:
-        DataError: TMB2031, the folder is no project of ours.
+        DataError: TMB2031, the folder is no project of ours, or its manifest is damaged.
+        ModelError: its model cannot be read; as ``graph.io.load``.
     """
-    manifest = Path(folder) / MANIFEST
-    if not manifest.is_file():
-        raise DataError(
-            "TMB2031",
-            f"no {MANIFEST} here",
-            where=str(folder),
-            hint="name a folder that `thimble build --out` wrote",
-        )
-    return load(Path(folder) / "model.thimble"), json.loads(manifest.read_text())
-
-
-def _move(old: Path, new: Path) -> None:
-    if old.is_file():
-        shutil.copyfile(old, new)
-    else:
-        shutil.move(old, new)
+    path = Path(folder) / MANIFEST
+    hint = "name a folder that `thimble build --out` wrote"
+    if not path.is_file():
+        raise DataError("TMB2031", f"no {MANIFEST} here", where=str(folder), hint=hint)
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+        damaged = not all(isinstance(manifest[key], str) for key in ("name", "core", "objective"))
+    except (ValueError, LookupError, TypeError):
+        damaged = True
+    if damaged:
+        raise DataError("TMB2031", f"{MANIFEST} is damaged", where=str(path), hint="build the project again")
+    return load(Path(folder) / "model.thimble"), manifest
 
 
 def _fill(
@@ -148,7 +148,7 @@ def _fill(
         f"include/{spec.name}.h": "model.h.j2",
         f"src/{spec.name}.c": "model.c.j2",
         f"src/{spec.name}_image.c": "image.c.j2",
-        "src/main.c": "main.c.j2",
+        USER_FILE: "main.c.j2",
         "emulated/main.c": "emulated_main.c.j2",
         "test/test_custom_runner.py": "test_custom_runner.py.j2",
         "test/test_golden/test_main.c": "test_main.c.j2",
@@ -169,6 +169,7 @@ def _fill(
         "objective": plan.objective,
         "input_len": spec.input.size,
         "output_len": spec.output.size,
+        "files": sorted([*list_files(at), MANIFEST]),
         **manifest,
     }
     (at / MANIFEST).write_text(json.dumps(facts, indent=2, sort_keys=True) + "\n")

@@ -8,7 +8,7 @@ import numpy as np
 from thimble import __version__
 from thimble.errors import ModelError
 from thimble.graph.graph import Tensor
-from thimble.plan.image import HEADER_BYTES, Image
+from thimble.plan.image import HEADER_BYTES, VERSION, Image
 from thimble.plan.names import c_name, plain
 from thimble.plan.plan import Plan, Step
 
@@ -51,6 +51,7 @@ class ModelSpec:
     stack_bytes: int | None
     flash_bytes: int | None
     crc: int
+    image_version: int
     input: IoSpec
     output: IoSpec
     steps: tuple[Step, ...]
@@ -90,6 +91,7 @@ def model_spec(plan: Plan, sha256: str) -> ModelSpec:
         stack_bytes=plan.bounds.stack if plan.bounds else None,
         flash_bytes=plan.bounds.code + plan.image_bytes if plan.bounds else None,
         crc=plan.image.crc,
+        image_version=VERSION,
         input=_io(f"{macro}_INPUT", graph.tensors[graph.inputs[0]], plan),
         output=_io(f"{macro}_OUTPUT", graph.tensors[graph.outputs[0]], plan),
         steps=plan.steps,
