@@ -1,8 +1,8 @@
 """Order of execution: of all orders in which a graph's layers can run, one that keeps few bytes alive.
 
-A beam search over the sets of layers already run, as in Ahn et al., "Ordering Chaos: Memory-Aware Scheduling of
-Irregularly Wired Neural Networks for Edge Devices" (MLSys 2020), sections 3.1 and 3.2; exact while the beam holds
-every set, which it does for chains and a handful of branches.
+A beam search over the sets of layers already run, as in Ahn et al., "Ordering Chaos: Memory-Aware Scheduling
+of Irregularly Wired Neural Networks for Edge Devices" (MLSys 2020); exact while the beam holds every set,
+which it does for chains and a handful of branches.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def _ready(graph: Graph, done: frozenset[int]) -> list[int]:
 
 
 def _alive(graph: Graph, done: frozenset[int], now: int) -> int:
-    """Bytes alive while layer ``now``, the last of ``done``, runs: what it touches and what is still to be read."""
+    """Bytes alive while layer ``now``, the last of ``done``, runs: what it touches, what is read later."""
     written = {*graph.inputs, *(graph.layers[k].output for k in done)}
     needed = {name for k, layer in enumerate(graph.layers) if k not in done for name in layer.inputs}
     layer = graph.layers[now]
