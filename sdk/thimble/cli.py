@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import signal
+import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from thimble import __version__
-from thimble.commands.output import finish
+from thimble.commands.output import fail, finish
+from thimble.errors import RecipeError
+
+_UsageError: Any = typer.BadParameter.__bases__[0]  # click's, wherever this version of typer keeps it
 
 app = typer.Typer(
     help="Makes a neural network fit on a microcontroller.",
@@ -44,7 +49,10 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def _root(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True)] = False,
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit."),
+    ] = False,
 ) -> None: ...
 
 
@@ -55,9 +63,13 @@ def demo(
     json: Json = False,
 ) -> None:
     """The main job on scikit-learn's bundled digits, start to finish, in under 3 minutes."""
-    from thimble.commands.demo import demo as work
 
-    finish(lambda: work(board, out), as_json=json)
+    def work() -> dict[str, Any]:
+        from thimble.commands.demo import demo as run
+
+        return run(board, out)
+
+    finish(work, as_json=json)
 
 
 @app.command()
@@ -67,9 +79,13 @@ def compress(
     json: Json = False,
 ) -> None:
     """Train, prune, quantise and encode by a recipe; writes OUT/model.thimble."""
-    from thimble.commands.compress import compress as work
 
-    finish(lambda: work(recipe, out), as_json=json)
+    def work() -> dict[str, Any]:
+        from thimble.commands.compress import compress as run
+
+        return run(recipe, out)
+
+    finish(work, as_json=json)
 
 
 @app.command()
@@ -82,9 +98,13 @@ def build(
     json: Json = False,
 ) -> None:
     """Write a PlatformIO project that runs MODEL on a board."""
-    from thimble.commands.build import build as work
 
-    finish(lambda: work(model, board, out, inputs=inputs, objective=optimize.value), as_json=json)
+    def work() -> dict[str, Any]:
+        from thimble.commands.build import build as run
+
+        return run(model, board, out, inputs=inputs, objective=optimize.value)
+
+    finish(work, as_json=json)
 
 
 @app.command()
@@ -100,39 +120,59 @@ def verify(
     json: Json = False,
 ) -> None:
     """Run a project in emulation and compare every output element with the reference."""
-    from thimble.commands.verify import verify as work
 
-    finish(lambda: work(folder, inputs, targets=target, outputs=outputs), as_json=json)
+    def work() -> dict[str, Any]:
+        from thimble.commands.verify import verify as run
+
+        return run(folder, inputs, targets=target, outputs=outputs)
+
+    finish(work, as_json=json)
 
 
 @app.command()
 def bench(folder: Project, target: Targets = [], inputs: Inputs = None, json: Json = False) -> None:  # noqa: B006
     """Measure instructions, cycles, flash and RAM, per layer."""
-    from thimble.commands.bench import bench as work
 
-    finish(lambda: work(folder, targets=target, inputs=inputs), as_json=json)
+    def work() -> dict[str, Any]:
+        from thimble.commands.bench import bench as run
+
+        return run(folder, targets=target, inputs=inputs)
+
+    finish(work, as_json=json)
 
 
 @app.command()
-def inspect(model: Model, json: Json = False) -> None:
+def inspect(model: Model, inputs: Inputs = None, json: Json = False) -> None:
     """Show a model's layers, and what every codec would cost."""
-    from thimble.commands.inspect import inspect as work
 
-    finish(lambda: work(model), as_json=json)
+    def work() -> dict[str, Any]:
+        from thimble.commands.inspect import inspect as run
+
+        return run(model, inputs)
+
+    finish(work, as_json=json)
 
 
 @app.command()
 def report(folder: Project, json: Json = False) -> None:
     """Write DIR/report.html: one page with everything known of the project."""
-    from thimble.commands.report import report as work
 
-    finish(lambda: work(folder), as_json=json)
+    def work() -> dict[str, Any]:
+        from thimble.commands.report import report as run
+
+        return run(folder)
+
+    finish(work, as_json=json)
 
 
 @app.command()
 def boards(json: Json = False) -> None:
     """List the boards."""
-    from thimble.commands.boards import boards as work
+
+    def work() -> dict[str, Any]:
+        from thimble.commands.boards import boards as run
+
+        return run()
 
     finish(work, as_json=json)
 
@@ -140,7 +180,11 @@ def boards(json: Json = False) -> None:
 @app.command()
 def ops(json: Json = False) -> None:
     """List the operators and where they run."""
-    from thimble.commands.ops import ops as work
+
+    def work() -> dict[str, Any]:
+        from thimble.commands.ops import ops as run
+
+        return run()
 
     finish(work, as_json=json)
 
@@ -150,22 +194,38 @@ def flash(
     folder: Project, board: Annotated[str, typer.Option(help="Board to flash.")], json: Json = False
 ) -> None:
     """Build a project with PlatformIO and flash it; needs PlatformIO's registry once."""
-    from thimble.commands.device import flash as work
 
-    finish(lambda: work(folder, board), as_json=json)
+    def work() -> dict[str, Any]:
+        from thimble.commands.device import flash as run
+
+        return run(folder, board)
+
+    finish(work, as_json=json)
 
 
 @app.command()
 def monitor(folder: Project) -> None:
     """Show what a flashed board prints."""
-    from thimble.commands.device import monitor as work
 
-    finish(lambda: work(folder), as_json=False)
+    def work() -> dict[str, Any]:
+        from thimble.commands.device import monitor as run
+
+        return run(folder)
+
+    finish(work, as_json=False)
 
 
 def main() -> None:
-    """The console script."""
-    app()
+    """The console script: as ``app``, and with ``--json`` wrong usage is told in JSON too."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # cleans up as after Ctrl-C
+    if "--json" not in sys.argv[1:]:
+        app()
+    try:
+        sys.exit(app(standalone_mode=False))
+    except _UsageError as error:
+        context = error.ctx.command_path if error.ctx else "thimble"
+        known = RecipeError("TMB3201", error.format_message(), where=context, hint=f"{context} --help")
+        fail(known, as_json=True, exit_code=known.exit_code)
 
 
 if __name__ == "__main__":

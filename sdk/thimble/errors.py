@@ -8,12 +8,16 @@ The tree::
     |-- RecipeError         TMB3xxx  the recipe or an option is wrong; exit code 2
     |-- FitError            TMB4xxx  the model does not fit the board
     |-- ToolError           TMB5xxx  a compiler, emulator or PlatformIO is missing or failed
-    `-- VerifyError         TMB6xxx  the target computed something else than the reference
+    |-- VerifyError         TMB6xxx  the target computed something else than the reference
+    `-- UnexpectedError     TMB9xxx  thimble itself is wrong, or was interrupted
 
 A code never changes its meaning; docs/errors.md lists them all.
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
 
 
 class ThimbleError(Exception):
@@ -47,6 +51,10 @@ class ThimbleError(Exception):
         """The JSON form that ``--json`` commands print under ``error``."""
         return {"code": self.code, "what": self.what, "where": self.where, "hint": self.hint}
 
+    def as_document(self) -> dict[str, Any]:
+        """The whole JSON document of a command that failed."""
+        return {"error": self.as_dict()}
+
 
 class ModelError(ThimbleError):
     """The model file or module cannot be read, or holds something unsupported (TMB1xxx)."""
@@ -63,7 +71,21 @@ class RecipeError(ThimbleError):
 
 
 class FitError(ThimbleError):
-    """The model does not fit the board (TMB4xxx)."""
+    """The model does not fit the board (TMB4xxx).
+
+    Attributes:
+        facts: what ``--json`` prints beside ``error``: ``fits``, and ``flash`` and ``ram`` with the bytes
+            that are needed and there are; empty where the sizes are not known.
+    """
+
+    def __init__(
+        self, code: str, what: str, *, where: str = "", hint: str = "", facts: Mapping[str, Any] | None = None
+    ) -> None:
+        super().__init__(code, what, where=where, hint=hint)
+        self.facts: Mapping[str, Any] = facts or {}
+
+    def as_document(self) -> dict[str, Any]:
+        return {**super().as_document(), **self.facts}
 
 
 class ToolError(ThimbleError):
@@ -72,3 +94,7 @@ class ToolError(ThimbleError):
 
 class VerifyError(ThimbleError):
     """A target computed something else than the reference (TMB6xxx)."""
+
+
+class UnexpectedError(ThimbleError):
+    """Not the user's doing: a bug of Thimble (TMB9001), or a run that was interrupted (TMB9002)."""

@@ -1,13 +1,15 @@
-"""Generated projects: deterministic, complete or absent, warning-free C, golden tests that pass and can fail."""
+"""Generated projects: the same bytes again, complete or absent, C without warnings, tests that can fail."""
 
 import filecmp
+import os
 import re
 import shutil
 import subprocess
 
+import attrs
 import pytest
-from quantized_networks import NETWORKS, lenet, zoo
 
+from quantized_networks import NETWORKS, lenet, zoo
 from thimble.codegen.project import read_project, write_project
 from thimble.codegen.spec import float_literal
 from thimble.emulate import platformio
@@ -15,7 +17,7 @@ from thimble.errors import DataError
 from thimble.plan.make import make_plan
 
 EMULATED = ("cortex-m0", "cortex-m4", "rv32imac")
-WARNINGS = "-Wall -Wextra -Wconversion -Wshadow -Werror -std=c99 -O2 -c -o /dev/null".split()
+WARNINGS = ["-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Werror", "-std=c99", "-O2", "-c"]
 
 
 def project(tmp_path, graph, core="cortex-m4", name="p", **options):
@@ -45,9 +47,9 @@ def test_c_compiles_without_a_warning(tmp_path, network, compiler):
     at = project(tmp_path, NETWORKS[network]())
     include = [f"-I{at / p}" for p in ("include", "lib/thimble/include", "emulated/platform/rt")]
     for source in [*sorted((at / "src").glob("*.c")), at / "emulated" / "main.c"]:
-        subprocess.run([compiler, *WARNINGS, *include, str(source)], check=True)
+        subprocess.run([compiler, *WARNINGS, *include, "-o", "/dev/null", str(source)], check=True)
     for source in sorted((at / "test").rglob("*.c")):
-        subprocess.run([compiler, *WARNINGS, *include, str(source)], check=True)
+        subprocess.run([compiler, *WARNINGS, *include, "-o", "/dev/null", str(source)], check=True)
 
 
 def test_golden_tests_pass_and_can_fail(tmp_path):
@@ -74,13 +76,56 @@ def test_a_folder_of_someone_else_is_left_alone(tmp_path):
     assert files(tmp_path / "p") == {"thesis.tex": b"mine"}
 
 
-def test_writing_again_keeps_the_users_main(tmp_path):
+def renamed(name):
+    return attrs.evolve(lenet(), name=name)
+
+
+def test_writing_again_keeps_what_is_the_users(tmp_path):
+    at = project(tmp_path, renamed("old"))
+    own = {
+        "src/main.c": "int main(void) { return 42; }\n",
+        "src/sensor.c": "",
+        "lib/driver/driver.c": "",
+        "notes/plan.txt": "",
+        ".pio/build/firmware.elf": "",
+    }
+    for name, text in own.items():
+        (at / name).parent.mkdir(parents=True, exist_ok=True)
+        (at / name).write_text(text)
+    (at / "lib" / "thimble" / "stale.c").write_text("")
+    assert project(tmp_path, renamed("new")) == at
+    now = files(at)
+    assert {name: now[name].decode() for name in own} == own
+    assert set(now) - set(own) == set(files(project(tmp_path, renamed("new"), name="fresh"))) - set(own)
+
+
+@pytest.mark.parametrize("when", range(4))
+def test_an_interruption_leaves_the_old_project_as_it_was(tmp_path, monkeypatch, when):
+    at = project(tmp_path, renamed("old"))
+    for name in ("src/sensor.c", "notes/plan.txt"):
+        (at / name).parent.mkdir(exist_ok=True)
+        (at / name).write_text("mine")
+    before = files(at)
+    rename, calls = os.rename, []
+
+    def interrupt(*paths):
+        calls.append(paths)
+        if len(calls) == when + 1:
+            raise KeyboardInterrupt
+        rename(*paths)
+
+    monkeypatch.setattr("os.rename", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        project(tmp_path, renamed("new"))
+    assert files(at) == before
+    assert list(tmp_path.iterdir()) == [at]
+
+
+def test_the_folder_one_works_in_is_not_replaced(tmp_path, monkeypatch):
     at = project(tmp_path, lenet())
-    (at / "src" / "main.c").write_text("int main(void) { return 42; }\n")
-    (at / "src" / "stale.c").write_text("")
-    assert project(tmp_path, lenet()) == at
-    assert "42" in (at / "src" / "main.c").read_text()
-    assert not (at / "src" / "stale.c").exists()
+    monkeypatch.chdir(at / "src")
+    with pytest.raises(DataError, match="TMB2030"):
+        project(tmp_path, lenet())
 
 
 def test_a_failed_write_leaves_nothing(tmp_path, monkeypatch):

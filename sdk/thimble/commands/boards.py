@@ -10,7 +10,7 @@ from thimble.commands.output import table
 
 def boards() -> dict[str, Any]:
     """Every board with its core and memory in bytes."""
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
             "name": b.name,
             "title": b.title,

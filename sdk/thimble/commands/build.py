@@ -29,8 +29,8 @@ def build(
     """
     from thimble.frontend.load import load_model
 
-    graph = load_model(model, inputs)
     board = load_board(board_name)
+    graph = load_model(model, inputs)
     samples = read_samples(inputs, graph) if inputs else None
     plan = make_plan(graph, board.target, objective, graph.meta.get("codecs", AUTO))
     facts = check_fit(plan, board)
@@ -72,22 +72,25 @@ def check_fit(plan: Plan, board: Board) -> dict[str, Any]:
     stack = plan.bounds.stack if plan.bounds else 0
     flash = {"need": code + plan.image_bytes, "have": board.flash_bytes}
     ram = {"need": plan.arena_bytes + stack + STATIC_BYTES, "have": board.ram_bytes}
-    facts: dict[str, Any] = {"fits": True, "flash": flash, "ram": ram}
-    hints = {
-        "flash": "prune further, use fewer bits, or build with --optimize size",
-        "ram": "use smaller feature maps or strides early in the network, or a board with more RAM",
-    }
-    for number, (kind, sizes) in enumerate((("flash", flash), ("ram", ram)), start=1):
-        if sizes["need"] > sizes["have"]:
-            error = FitError(
-                f"TMB400{number}",
-                f"the model needs {sizes['need']:,} bytes of {kind}, {board.name} has {sizes['have']:,}",
-                where=board.title,
-                hint=hints[kind],
-            )
-            error.facts = {**facts, "fits": False}
-            raise error
+    short = [
+        (kind, f"{sizes['need']:,} bytes of {kind}, there are {sizes['have']:,}")
+        for kind, sizes in (("flash", flash), ("RAM", ram))
+        if sizes["need"] > sizes["have"]
+    ]
+    facts = {"fits": not short, "flash": flash, "ram": ram}
+    if short:
+        raise FitError(
+            "TMB4001" if short[0][0] == "flash" else "TMB4002",
+            f"the model does not fit: it needs {'; it needs '.join(text for _, text in short)}",
+            where=f"{board.name} ({board.title})",
+            hint="; ".join(HINTS[kind] for kind, _ in short),
+            facts=facts,
+        )
     return facts
 
 
 STATIC_BYTES = 8  # the model's own struct: two pointers
+HINTS = {
+    "flash": "prune further, use fewer bits, build with --optimize size, or take a board with more flash",
+    "RAM": "use smaller feature maps or strides early in the network, or take a board with more RAM",
+}

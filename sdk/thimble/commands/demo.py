@@ -6,11 +6,11 @@ import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from thimble.board import load_board
 from thimble.commands.bench import bench
 from thimble.commands.build import build
 from thimble.commands.compress import compress
+from thimble.commands.inputs import save_arrays
 from thimble.commands.output import note
 from thimble.commands.report import report
 from thimble.commands.verify import verify
@@ -23,12 +23,13 @@ def demo(board: str, out: Path) -> dict[str, Any]:
     """Trains, compresses, builds, verifies, measures and reports; everything lands in ``out``."""
     from thimble.demo.data import digits
 
+    load_board(board)  # a wrong name is told before minutes of training
     start = time.monotonic()
     recipe = Path(__file__).resolve().parents[1] / "demo" / "recipe.toml"
-    document = {"compress": compress(recipe, out)}
+    document: dict[str, Any] = {"compress": compress(recipe, out)}
     x, y = digits()[2]
     inputs = out / "inputs.npz"
-    np.savez(inputs, x=x[:_SAMPLES], y=y[:_SAMPLES])
+    save_arrays(inputs, x=x[:_SAMPLES], y=y[:_SAMPLES])
     project = out / "firmware"
     document["build"] = build(out / "model.thimble", board, project, inputs=inputs)
     document["verify"] = verify(project, inputs, targets=TARGETS)

@@ -13,17 +13,30 @@ from thimble.errors import RecipeError, ToolError
 
 
 def flash(folder: Path, board_name: str) -> dict[str, Any]:
-    """Builds and uploads; raises ToolError TMB5020 (PlatformIO fails), RecipeError TMB3120 (other board)."""
+    """Builds and uploads.
+
+    Raises:
+        RecipeError: TMB3120 the project is another board's, TMB3121 the board exists only in emulation.
+        ToolError: TMB5020, PlatformIO fails.
+    """
     board = load_board(board_name)
     _, manifest = read_project(folder)
+    if board.emulated:
+        raise RecipeError(
+            "TMB3121",
+            f"{board.name} is an emulated core, which nothing can be flashed to",
+            where="--board",
+            hint=f"thimble verify {folder} --target {board.name} --inputs x.npz",
+        )
     if manifest.get("board") != board.name:
         raise RecipeError(
             "TMB3120",
             f"this project is built for {manifest.get('board')}",
             where=str(folder),
-            hint=f"thimble build model.thimble --board {board.name} --out DIR",
+            hint=f"thimble build {folder / 'model.thimble'} --board {board.name} --out DIR",
         )
-    _pio(folder, "run", "-e", board.name, "-t", "upload")
+    # stdout belongs to the JSON document
+    _pio(folder, "run", "-e", board.name, "-t", "upload", stdout=sys.stderr.fileno())
     return {"board": board.name}
 
 
@@ -34,8 +47,9 @@ def monitor(folder: Path) -> dict[str, Any]:
     return {}
 
 
-def _pio(folder: Path, *arguments: str) -> None:
-    done = subprocess.run([sys.executable, "-m", "platformio", *arguments], cwd=folder, check=False)
+def _pio(folder: Path, *arguments: str, stdout: int | None = None) -> None:
+    command = [sys.executable, "-m", "platformio", *arguments]
+    done = subprocess.run(command, cwd=folder, stdout=stdout, check=False)
     if done.returncode != 0:
         raise ToolError(
             "TMB5020",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +13,29 @@ _FOLDER = ".thimble"
 
 def keep(folder: Path, command: str, document: dict[str, Any]) -> None:
     """Keeps a command's document."""
-    at = Path(folder) / _FOLDER
-    at.mkdir(exist_ok=True)
-    (at / f"{command}.json").write_text(json.dumps(document) + "\n")
+    path = _path(folder, command)
+    path.parent.mkdir(exist_ok=True)
+    aside = path.with_suffix(".part")
+    aside.write_text(json.dumps({"of": _fingerprint(folder), "document": document}) + "\n")
+    os.replace(aside, path)
 
 
 def kept(folder: Path, command: str) -> dict[str, Any] | None:
-    """A command's last document; None if it has not run: the report then says so."""
+    """A command's last document on this very model and plan; None if it has not run."""
     try:
-        return json.loads((Path(folder) / _FOLDER / f"{command}.json").read_text())
-    except (OSError, ValueError):
+        found = json.loads(_path(folder, command).read_text())
+        return found["document"] if found["of"] == _fingerprint(folder) else None
+    except (OSError, ValueError, LookupError, TypeError):
         return None
+
+
+def _path(folder: Path, command: str) -> Path:
+    return Path(folder) / _FOLDER / f"{command}.json"
+
+
+def _fingerprint(folder: Path) -> str:
+    # a project may be built again in place: what was found of another model or plan says nothing
+    digest = hashlib.sha256()
+    for name in ("model.thimble", "thimble.json"):
+        digest.update((Path(folder) / name).read_bytes())
+    return digest.hexdigest()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import zipfile
+import tempfile
 from pathlib import Path
 
 import attrs
@@ -34,8 +34,13 @@ def read_arrays(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files if name in ("x", "y")}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, AttributeError) as error:
-        raise DataError("TMB2032", f"not a readable npz file: {error}", where=str(path), hint=_HINT) from None
+    except Exception as error:  # damage makes numpy and zipfile raise whatever they stumble over
+        raise DataError(
+            "TMB2032",
+            f"not a readable npz file: {str(error) or type(error).__name__:.200}",
+            where=str(path),
+            hint=_HINT,
+        ) from None
     if "x" not in arrays or arrays["x"].ndim < 1 or len(arrays["x"]) == 0:
         raise DataError("TMB2033", "there is no array x, or it is empty", where=str(path), hint=_HINT)
     x, y = arrays["x"], arrays.get("y")
@@ -61,3 +66,12 @@ def read_samples(path: Path, graph: Graph, limit: int | None = None) -> Samples:
     if limit is not None:
         x, y = x[:limit], None if y is None else y[:limit]
     return Samples(quantize_input(graph, x), y)
+
+
+def save_arrays(path: Path, **arrays: np.ndarray) -> None:
+    """Writes an npz, complete or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}-") as aside:
+        whole = Path(aside) / "whole.npz"
+        np.savez(whole, **arrays)  # type: ignore[arg-type]
+        whole.replace(path)

@@ -9,8 +9,13 @@ from thimble.commands.summary import show_summary, smallest_plan, summary
 from thimble.frontend.load import load_model
 
 
-def inspect(model: Path) -> dict[str, Any]:
-    """The summary of a quantised model; no accuracy is measured here, it is what the file says."""
-    document = summary(smallest_plan(load_model(model)))
+def inspect(model: Path, inputs: Path | None = None) -> dict[str, Any]:
+    """The summary of a model; no accuracy is measured here, it is what the file says.
+
+    Args:
+        model: a model file.
+        inputs: an npz with samples ``x``, which a float model is quantised with.
+    """
+    document = summary(smallest_plan(load_model(model, inputs)))
     show_summary(document)
     return document

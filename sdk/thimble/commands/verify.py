@@ -10,7 +10,7 @@ import numpy as np
 
 from thimble.codegen.project import read_project
 from thimble.commands.evidence import keep
-from thimble.commands.inputs import Samples, read_samples
+from thimble.commands.inputs import Samples, read_samples, save_arrays
 from thimble.commands.output import note, table
 from thimble.commands.targets import project_for
 from thimble.quantize.interpreter import run
@@ -33,7 +33,7 @@ def verify(
     samples = read_samples(inputs, graph, limit)
     reference = run(graph, samples.x)[0]
     if outputs is not None:
-        save_outputs(outputs, reference)
+        save_arrays(outputs, y=reference)
     document: dict[str, Any] = {"samples": len(samples), "targets": {}}
     results = []
     for name in targets or DEFAULT_TARGETS:
@@ -69,11 +69,3 @@ def accuracy(outputs: np.ndarray, samples: Samples) -> float:
     """Percentage of samples whose largest output, the first of equals, is the label."""
     assert samples.y is not None
     return float(100.0 * np.mean(outputs.reshape(len(samples), -1).argmax(axis=1) == samples.y))
-
-
-def save_outputs(path: Path, y: np.ndarray) -> None:
-    """Writes the reference's integers as ``y``, complete or not at all."""
-    aside = path.with_name(f".{path.name}.part.npz")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    np.savez(aside, y=y)
-    aside.replace(path)

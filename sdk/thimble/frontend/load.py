@@ -12,7 +12,6 @@ import pickle
 import sys
 import traceback
 import warnings
-import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -282,10 +281,10 @@ def _samples(path: Path) -> np.ndarray:
     try:
         with np.load(path, allow_pickle=False) as file:
             x = file["x"]
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, AttributeError) as error:
+    except Exception as error:  # damage makes numpy and zipfile raise whatever they stumble over
         raise DataError(
             "TMB2032",
-            f"cannot read x from the npz file: {error}",
+            f"cannot read x from the npz file: {str(error) or type(error).__name__:.200}",
             where=str(path),
             hint="numpy.savez(path, x=x)",
         ) from None
