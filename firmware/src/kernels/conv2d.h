@@ -19,24 +19,31 @@ static inline tmb_positions_t tmb_positions(const tmb_conv2d_t *op, const int8_t
     p.input = arena + op->input + group * ((uint32_t)op->in_c / op->groups);
     p.step = op->stride_w * in_c;
     p.wrap = op->stride_h * op->in_w * in_c - (op->out_w - 1) * p.step;
-    p.column = p.columns = op->out_w;
     p.left = (uint32_t)op->out_h * op->out_w;
+    /* rows that touch are one row */
+    p.column = p.columns = p.wrap == p.step ? p.left : op->out_w;
     return p;
 }
 
-/* the position's window; past the last position, again the last one's, so that blocks need no tail */
-static inline const int8_t *tmb_next_position(tmb_positions_t *p) {
-    const int8_t *input = p->input;
-    if (p->left > 1) {
-        p->input += --p->column != 0 ? p->step : p->wrap;
-        if (p->column == 0) {
-            p->column = p->columns;
-        }
+/* the next n windows, any n; past the last position, again the last one's, so that blocks need no tail */
+void tmb_next_positions(tmb_positions_t *p, const int8_t **x, uint32_t n);
+
+/* the next four; returns how many of them were not yet taken */
+static inline uint32_t tmb_next_four(tmb_positions_t *p, const int8_t *x[4]) {
+    const uint32_t left = p->left;
+    if (p->column > 4) { /* all in one row, which goes on */
+        const int32_t step = p->step;
+        x[0] = p->input;
+        x[1] = x[0] + step;
+        x[2] = x[1] + step;
+        x[3] = x[2] + step;
+        p->input = x[3] + step;
+        p->column -= 4;
+        p->left = left - 4;
+        return 4;
     }
-    if (p->left > 0) {
-        p->left--;
-    }
-    return input;
+    tmb_next_positions(p, x, 4);
+    return left < 4 ? left : 4;
 }
 
 /* The weights of one window row that meet consecutive input bytes, and how often that happens. */

@@ -50,12 +50,9 @@ void tmb_conv2d_channel_row_dsp_s8(const tmb_conv2d_t *op, const uint8_t *image,
     tmb_positions_t p = tmb_positions(op, arena, channel);
     int8_t *y = arena + op->output + channel;
     while (p.left > 0) {
-        const uint32_t count = p.left < 4 ? p.left : 4;
         int32_t acc[4] = {c.bias, c.bias, c.bias, c.bias};
         const int8_t *x[4];
-        for (uint32_t i = 0; i < 4; i++) {
-            x[i] = tmb_next_position(&p);
-        }
+        const uint32_t count = tmb_next_four(&p, x);
         const int8_t *w = row;
         uint32_t window_row = 0;
         for (uint32_t ky = op->kernel_h; ky > 0; ky--) {

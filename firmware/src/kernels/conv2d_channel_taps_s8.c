@@ -7,11 +7,9 @@ void tmb_conv2d_channel_taps_s8(const tmb_conv2d_t *op, const uint8_t *image, in
     tmb_positions_t p = tmb_positions(op, arena, channel);
     int8_t *y = arena + op->output + channel;
     while (p.left > 0) {
-        const uint32_t count = p.left < 4 ? p.left : 4;
-        const int8_t *x0 = tmb_next_position(&p);
-        const int8_t *x1 = tmb_next_position(&p);
-        const int8_t *x2 = tmb_next_position(&p);
-        const int8_t *x3 = tmb_next_position(&p);
+        const int8_t *x[4];
+        const uint32_t count = tmb_next_four(&p, x);
+        const int8_t *x0 = x[0], *x1 = x[1], *x2 = x[2], *x3 = x[3];
         int32_t a0 = c.bias, a1 = c.bias, a2 = c.bias, a3 = c.bias;
         for (const tmb_nz_t *t = taps; t != end; t++) {
             const uint32_t at = t->offset;

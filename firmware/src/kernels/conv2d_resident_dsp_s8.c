@@ -122,8 +122,10 @@ void tmb_conv2d_resident_dsp_s8(const tmb_conv2d_t *op, const uint8_t *image, in
         int8_t *y = arena + op->output;
         while (p.left > 0) {
             const uint32_t n = p.left < 2 ? 1 : 2;
-            expand(op, &r, tmb_next_position(&p), patch + FIRST);
-            expand(op, &r, tmb_next_position(&p), patch + SECOND);
+            const int8_t *x[2];
+            tmb_next_positions(&p, x, 2);
+            expand(op, &r, x[0], patch + FIRST);
+            expand(op, &r, x[1], patch + SECOND);
             channels(op, image, first, first + group_rows, patch, n, y);
             y += n * op->out_c;
         }
