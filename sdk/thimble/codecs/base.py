@@ -15,7 +15,7 @@ import numpy as np
 from thimble.errors import ModelError
 
 MAX_DIM = 65535
-FORMS = ("fused", "list", "row", "resident")
+MAX_WEIGHTS = 1 << 30
 
 
 @attrs.frozen(eq=False)
@@ -55,10 +55,12 @@ def as_matrix(weights: np.ndarray) -> np.ndarray:
     """The weights as a contiguous int8 matrix.
 
     Raises:
-        ModelError: TMB1301 where they are not a two-dimensional int8 array of 1..65535 rows and columns.
+        ModelError: TMB1301 where they are not a two-dimensional int8 array of 1..65535 rows and columns
+            and at most 2**30 weights.
     """
     weights = np.asarray(weights)
-    if weights.dtype != np.int8 or weights.ndim != 2 or not all(1 <= n <= MAX_DIM for n in weights.shape):
+    fits = weights.ndim == 2 and all(1 <= n <= MAX_DIM for n in weights.shape) and weights.size <= MAX_WEIGHTS
+    if weights.dtype != np.int8 or not fits:
         raise ModelError(
             "TMB1301",
             f"a codec takes an int8 matrix of 1 to {MAX_DIM} rows and columns, not {weights.dtype} "

@@ -2,7 +2,8 @@
 
 See docs/formats.md. All planes share one bit stream: before every 32nd place come the slices that start
 there, plane by plane. A plane's slices cover ``32 * words`` places each. A slice is ``inputs`` bits and its
-patches: per patch a 1 and the place in the slice, then a 0. A last slice with no more places than ``inputs`` is raw.
+patches: per patch a 1 and the place in the slice, then a 0. A last slice with no more places than ``inputs``
+is raw.
 """
 
 from __future__ import annotations

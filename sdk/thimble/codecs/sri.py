@@ -136,8 +136,9 @@ def _short_list(mask: np.ndarray, nonzero: int) -> list[Blocks]:
         return blocks.bits + blocks.total * bits
 
     plain, *cuts = (cut(code, mask) for code in range(len(SHAPES)))
-    limit = 1.1 * entropy(plain)  # a gap code's own loss may differ by that much
-    return [plain, *sorted((c for c in cuts if entropy(c) < limit), key=entropy)[:_SHORT_LIST]]
+    limit = 1.05 * entropy(plain)  # the gap codes' own losses may differ by that much
+    useful = [c for c in cuts if c.total < plain.total and entropy(c) < limit]
+    return [plain, *sorted(useful, key=entropy)[:_SHORT_LIST]]
 
 
 def decode(encoded: Encoded) -> np.ndarray:

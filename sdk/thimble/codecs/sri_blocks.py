@@ -92,6 +92,8 @@ def cut(code: int, mask: np.ndarray) -> Blocks:
 
 def places(blocks: Blocks, row: np.ndarray, col: np.ndarray) -> np.ndarray:
     """Where weights at (row, col) lie in the vector; rises where the weights come in row-major order."""
+    if blocks.code == 0:
+        return row * blocks.cols + col
     band, block = row // blocks.height, col // blocks.width
     place = blocks.base[band] + (row - band * blocks.height) * blocks.columns[band]
     return place + blocks.start[band, block] + (col - block * blocks.width)
