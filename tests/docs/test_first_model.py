@@ -9,7 +9,6 @@ import json
 import os
 import re
 import shlex
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -36,7 +35,6 @@ int main(void) {
 }
 """
 NOT_HERE = {"verify": ["failed"], "inspect": ["model"]}  # documented keys that a good run leaves out
-TOOLS = ("gcc", "arm-none-eabi-gcc", "riscv64-unknown-elf-gcc", "qemu-system-arm", "qemu-system-riscv32")
 
 
 def thimble(folder: Path, command: str) -> dict[str, Any]:
@@ -72,9 +70,6 @@ def folder(tmp_path_factory):
 @pytest.fixture(scope="module")
 def documents(folder):
     """What the commands print, by command."""
-    missing = [tool for tool in TOOLS if shutil.which(tool) is None]
-    if missing:
-        pytest.skip(f"not installed: {', '.join(missing)}")
     (commands,) = blocks(section(README, "A first model of your own"), "sh")
     lines = commands.splitlines()
     assert [line.split()[1] for line in lines] == ["compress", "build", "verify"]
