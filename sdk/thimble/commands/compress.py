@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,9 @@ import attrs
 import numpy as np
 import torch
 
+from thimble.board import load_board
 from thimble.commands.summary import show_summary, smallest_plan, summary
+from thimble.compress.checkpoint import NAME as CHECKPOINT
 from thimble.compress.data import Dataset, call_loader, check_data
 from thimble.compress.pipeline import compress as run_recipe
 from thimble.compress.progress import Bar
@@ -32,12 +35,14 @@ def compress(recipe_path: Path, out: Path) -> dict[str, Any]:
     An interrupted run leaves a checkpoint in ``out``, from which the same command goes on.
     """
     recipe = load_recipe(recipe_path)
+    if recipe.target.board is not None:
+        load_board(recipe.target.board)  # a wrong name is told before hours of training
     splits = call_loader(recipe)
     graph = import_model(recipe, splits)
     data = check_data(splits, graph, where=recipe.data.loader if recipe.data else "data")
     out.mkdir(parents=True, exist_ok=True)
     with Bar() as bar:
-        result = run_recipe(graph, data, recipe, out, bar)
+        result = run_recipe(graph, data, recipe, out, bar, keep_checkpoint=True)
     quantized = quantize(
         result.graph,
         data.train.batch(slice(0, _CALIBRATION)).numpy(),
@@ -51,15 +56,15 @@ def compress(recipe_path: Path, out: Path) -> dict[str, Any]:
     quantized = attrs.evolve(quantized, meta=meta)
     document = summary(smallest_plan(quantized))
     save(quantized, out / MODEL)
+    (out / CHECKPOINT).unlink(missing_ok=True)
     document["model"] = str(out / MODEL)
     show_summary(document)
     return document
 
 
-def import_model(recipe: Recipe, splits: Any) -> Graph:
+def import_model(recipe: Recipe, splits: Sequence[tuple[np.ndarray, np.ndarray]]) -> Graph:
     """The recipe's model as a float Graph, imported for the shape of the first training sample."""
-    x = np.asarray(splits[0][0])
-    example = torch.zeros(1, *x.shape[1:])
+    example = torch.zeros(1, *splits[0][0].shape[1:])
     torch.manual_seed(recipe.train.seed)  # weights of a model that is trained from scratch
     weights = recipe.model.weights and recipe.resolve(recipe.model.weights)
     name = recipe.model.name or recipe.path.resolve().parent.name

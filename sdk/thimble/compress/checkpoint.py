@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import pickle
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ import attrs
 import numpy as np
 import torch
 
+from thimble import __version__
 from thimble.compress.data import Dataset
 from thimble.errors import ToolError
 from thimble.graph import io
@@ -40,11 +40,16 @@ def save_atomically(value: dict[str, Any], path: Path) -> None:
             file.flush()
             os.fsync(file.fileno())
         partial.replace(path)
-    except OSError as error:
+    except BaseException as error:
         partial.unlink(missing_ok=True)
-        raise ToolError(
-            "TMB5011", f"cannot write the checkpoint: {error.strerror}", where=str(path)
-        ) from None
+        if isinstance(error, OSError):
+            raise ToolError(
+                "TMB5011",
+                f"cannot write the checkpoint: {error.strerror}",
+                where=str(path),
+                hint="check the space on the disk and that the folder can be written",
+            ) from None
+        raise
 
 
 class Checkpoint:
@@ -62,7 +67,7 @@ class Checkpoint:
             return fresh
         try:
             state = torch.load(self.path, weights_only=True)
-        except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError):
+        except Exception:  # damage makes torch's reader raise whatever it stumbles over
             return fresh
         if not isinstance(state, dict) or state.get("fingerprint") != self.fingerprint:
             return fresh
@@ -103,5 +108,5 @@ def fingerprint(recipe: Recipe, graph: Graph, data: Dataset) -> str:
         digest.update(repr(tuple(split.x.shape)).encode())
         digest.update(np.ascontiguousarray(split.x[:: max(1, len(split) // 64)].numpy()).tobytes())
         digest.update(split.y.numpy().tobytes())
-    digest.update(torch.__version__.encode())
+    digest.update(f"{__version__} {torch.__version__}".encode())
     return digest.hexdigest()

@@ -24,6 +24,7 @@ from thimble.graph.graph import Graph
 from thimble.recipe import Recipe
 
 NAMES = ("train", "validation", "test")
+_HINT = "x is an array of samples, the batch first, y one whole number per sample"
 
 
 @attrs.frozen(eq=False)
@@ -71,38 +72,68 @@ def call_loader(recipe: Recipe) -> Any:
         raise
     except Exception as error:
         raise DataError("TMB2001", f"the data loader failed: {error!r}", where=recipe.data.loader) from error
-    _three_pairs(splits, recipe.data.loader)
-    return splits
+    return _three_pairs(splits, recipe.data.loader)
 
 
-def _three_pairs(splits: Any, where: str) -> None:
+def _three_pairs(splits: Any, where: str) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Three times (x, y) as arrays, none empty, x with the batch first."""
     if not isinstance(splits, tuple | list) or len(splits) != 3:
         raise DataError(
             "TMB2001", "a loader must return (train, validation, test)", where=where, hint="each is (x, y)"
         )
+    pairs = []
     for name, pair in zip(NAMES, splits, strict=True):
         if not isinstance(pair, tuple | list) or len(pair) != 2:
-            raise DataError("TMB2001", "a split must be a tuple (x, y)", where=f"{where}: {name}")
-        if any(np.size(part) == 0 for part in pair):
-            raise DataError("TMB2002", "there are no samples", where=f"{where}: {name}")
+            raise DataError("TMB2001", "a split must be a tuple (x, y)", where=f"{where}: {name}", hint=_HINT)
+        x, y = (_array(part, f"{where}: {name}") for part in pair)
+        if x.size == 0 or y.size == 0:
+            raise DataError("TMB2002", "there are no samples", where=f"{where}: {name}", hint=_HINT)
+        if x.ndim < 2:
+            raise DataError(
+                "TMB2004",
+                f"x has shape {x.shape}: its samples have none",
+                where=f"{where}: {name}",
+                hint=_HINT,
+            )
+        pairs.append((x, y))
+    return pairs
+
+
+def _array(part: Any, where: str) -> np.ndarray:
+    try:
+        array = part.detach().cpu().numpy() if isinstance(part, Tensor) else np.asarray(part)
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise DataError("TMB2006", f"not an array: {error}", where=where, hint=_HINT) from None
+    if array.dtype.kind not in "fiub":
+        raise DataError("TMB2006", f"not an array of numbers but of {array.dtype}", where=where, hint=_HINT)
+    return array
 
 
 def check_data(splits: Any, graph: Graph, *, where: str = "data") -> Dataset:
     """A Dataset from ``(train, validation, test)``; raises DataError where they do not fit the Graph."""
-    _three_pairs(splits, where)
     train, validation, test = (
-        _split(pair, graph, f"{where}: {name}") for pair, name in zip(splits, NAMES, strict=True)
+        _split(*pair, graph, f"{where}: {name}")
+        for pair, name in zip(_three_pairs(splits, where), NAMES, strict=True)
     )
     return Dataset(train, validation, test)
 
 
-def _split(pair: Any, graph: Graph, where: str) -> Split:
-    x, y = (part.numpy() if isinstance(part, Tensor) else np.asarray(part) for part in pair)
+def _split(x: np.ndarray, y: np.ndarray, graph: Graph, where: str) -> Split:
     if x.dtype not in (np.float32, np.float64, np.uint8):
-        raise DataError("TMB2006", f"x must be float32 or uint8, not {x.dtype}", where=where)
+        raise DataError(
+            "TMB2006",
+            f"x must be float32 or uint8, not {x.dtype}",
+            where=where,
+            hint="convert it with astype",
+        )
     if x.dtype != np.uint8 and not np.isfinite(x).all():
         index = int(np.flatnonzero(~np.isfinite(x.reshape(len(x), -1)).all(axis=1))[0])
-        raise DataError("TMB2003", f"sample {index} holds NaN or infinity", where=where)
+        raise DataError(
+            "TMB2003",
+            f"sample {index} holds NaN or infinity",
+            where=where,
+            hint="remove or repair such samples",
+        )
     x = to_graph_layout(x, graph, where)
     classes = graph.tensors[graph.outputs[0]].size
     if y.shape != (len(x),):
@@ -137,6 +168,11 @@ def to_graph_layout(x: np.ndarray, graph: Graph, where: str = "x") -> np.ndarray
     if given != own:
         squeezed = tuple(n for n in own if n != 1)
         if math.prod(given) != math.prod(own) or tuple(n for n in given if n != 1) != squeezed:
-            raise DataError("TMB2004", f"samples have shape {given}, the model takes {own}", where=where)
+            raise DataError(
+                "TMB2004",
+                f"samples have shape {given}, the model takes {own}",
+                where=where,
+                hint="the model was imported for the shape of the first training sample",
+            )
         x = x.reshape(len(x), *own)
     return x.transpose(0, 2, 3, 1) if own != shape else x

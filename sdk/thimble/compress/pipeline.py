@@ -61,23 +61,32 @@ class Compressed(NamedTuple):
 
 
 def compress(
-    graph: Graph, data: Dataset, recipe: Recipe, work_dir: Path, progress: Reporter | None = None
+    graph: Graph,
+    data: Dataset,
+    recipe: Recipe,
+    work_dir: Path,
+    progress: Reporter | None = None,
+    *,
+    keep_checkpoint: bool = False,
 ) -> Compressed:
     """Trains (if the model has no weights yet) and compresses a network as the recipe says.
 
     The same graph, data, recipe and thread count give the same result on one machine. After every epoch
     ``work_dir/checkpoint.pt`` is renewed; a later call with the same arguments goes on from it and
-    ends with the same result. It is removed when the run is complete.
+    ends with the same result. It is removed when the run is complete, unless ``keep_checkpoint``: then the
+    caller removes it, once the result is safe.
 
     Raises:
         RecipeError: the recipe does not fit the model (TMB3006) or its steps are out of order (TMB3008).
+        ModelError: TMB1102, training diverged.
     """
     _check(recipe, graph)
     checkpoint = Checkpoint(Path(work_dir), fingerprint(recipe, graph, data))
     with _deterministic(recipe.train.threads):
         run = _Run(graph, data, recipe, checkpoint, progress or Silent())
         result = run.finish()
-    checkpoint.path.unlink(missing_ok=True)
+    if not keep_checkpoint:
+        checkpoint.path.unlink(missing_ok=True)
     return result
 
 

@@ -22,6 +22,7 @@ from thimble.compress.data import Dataset, Split
 from thimble.compress.progress import Reporter
 from thimble.compress.steps import Train
 from thimble.compress.trainable import TrainableGraph
+from thimble.errors import ModelError
 
 WARMUP_BATCHES = 100
 _EVALUATE = 500  # samples per batch when nothing is learnt
@@ -96,7 +97,10 @@ class Job:
 def fit(
     model: TrainableGraph, job: Job, regime: Regime, checkpoint: Checkpoint | None, reporter: Reporter
 ) -> None:
-    """Trains the model in place under the regime, from the checkpoint's running step if there is one."""
+    """Trains the model in place under the regime, from the checkpoint's running step if there is one.
+
+    Raises ModelError TMB1102 where training diverges.
+    """
     regime.begin(model)
     optimizer = torch.optim.Adam(regime.groups(model), lr=job.learning_rate, betas=(0.9, 0.99))
     done = 0
@@ -125,6 +129,7 @@ def fit(
             (loss if extra is None else loss + extra).backward()
             optimizer.step()
             regime.after_batch(model)
+        _check_finite(model, job, epoch)
         regime.end_epoch(model, epoch)
         alive = sum(int(cell.effective().count_nonzero()) for cell in model.cells.values())
         reporter.epoch(f"{100 * accuracy(model, job.data.validation):.2f} %, {alive:,} weights")
@@ -138,6 +143,16 @@ def fit(
                 }
             )
     regime.finish(model)
+
+
+def _check_finite(model: TrainableGraph, job: Job, epoch: int) -> None:
+    if not all(bool(torch.isfinite(parameter).all()) for parameter in model.parameters()):
+        raise ModelError(
+            "TMB1102",
+            "training diverged: weights are NaN or infinite",
+            where=f"step {job.name}, epoch {epoch + 1}",
+            hint="lower its learning_rate",
+        )
 
 
 def _batches(job: Job, epoch: int, samples: int, count: int) -> Iterator[Tensor]:
