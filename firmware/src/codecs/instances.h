@@ -59,15 +59,10 @@
     const tmb_source_t tmb_##codec##_row = {codec##_open, codec##_next}
 
 #define TMB_DEFINE_FULLY_CONNECTED(codec)                                                                    \
-    void tmb_fully_connected_##codec##_s8(const tmb_fully_connected_t *op, const uint8_t *image,             \
-                                          int8_t *arena) {                                                   \
-        const int8_t *x = arena + op->input;                                                                 \
-        int8_t *y = arena + op->output;                                                                      \
-        tmb_##codec##_t opened;                                                                              \
-        void *const scratch = arena + op->scratch;                                                           \
-        tmb_##codec##_open(&opened, &op->w, image, scratch);                                                 \
-        tmb_##codec##_t it = opened;                                                                         \
+    static inline void codec##_rows(const tmb_fully_connected_t *op, const uint8_t *image, int8_t *arena,    \
+                                    tmb_##codec##_t it) {                                                    \
         for (uint32_t row = 0; row < op->w.rows; row++) {                                                    \
+            const int8_t *x = arena + op->input;                                                             \
             int32_t acc = tmb_bias(&op->q, image, row);                                                      \
             uint32_t offset;                                                                                 \
             int32_t value;                                                                                   \
@@ -75,8 +70,15 @@
             for (; tmb_##codec##_get(&it, &offset, &value); tmb_##codec##_step(&it)) {                       \
                 acc += x[offset] * value;                                                                    \
             }                                                                                                \
-            y[row] = tmb_requantize_channel(&op->q, image, row, acc);                                        \
+            arena[op->output + row] = tmb_requantize_channel(&op->q, image, row, acc);                       \
         }                                                                                                    \
+    }                                                                                                        \
+    void tmb_fully_connected_##codec##_s8(const tmb_fully_connected_t *op, const uint8_t *image,             \
+                                          int8_t *arena) {                                                   \
+        tmb_##codec##_t it;                                                                                  \
+        void *const scratch = arena + op->scratch;                                                           \
+        tmb_##codec##_open(&it, &op->w, image, scratch);                                                     \
+        codec##_rows(op, image, arena, it);                                                                  \
     }                                                                                                        \
     typedef char tmb_##codec##_fused_here
 
