@@ -103,7 +103,7 @@ typedef struct {
 void tmb_conv2d_list_s8(const tmb_conv2d_t *op, const uint8_t *image, int8_t *arena);
 /* the same on a planar copy of the input, eight positions at once. With
  * plane = stride_h * stride_w * ceil(in_h / stride_h) * ceil(in_w / stride_w),
- * scratch: align4(in_c * plane + 11) + 4 * row_max + codec(list).
+ * scratch: align4(in_c * plane) + 4 * (row_max + 1) + codec(list).
  * A group's planes must take at most 65,536 bytes: in_c / groups * plane <= 65536. */
 void tmb_conv2d_list_dsp_s8(const tmb_conv2d_t *op, const uint8_t *image, int8_t *arena);
 /* dense row: one channel's weights, decoded once, at every output position.

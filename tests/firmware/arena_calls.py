@@ -83,7 +83,7 @@ def run_placed(
 
 def list_dsp_planes(op: LoweredConv2D) -> int:
     lines, pitch = -(-op.in_h // op.stride_h), -(-op.in_w // op.stride_w)
-    return align4(op.in_c * op.stride_h * op.stride_w * lines * pitch + 11)
+    return align4(op.in_c * op.stride_h * op.stride_w * lines * pitch) + 4  # and the tap that ends the list
 
 
 def weights_form(kernel: str) -> str:

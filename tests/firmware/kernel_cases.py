@@ -15,6 +15,7 @@ class FullyConnectedCase:
     relu: bool = False
     left_shift: bool = False  # factors above one
     wide_bias: bool = False  # beyond what the quick requantisation covers
+    tiny_factor: bool = False  # outputs hardly leave the zero point
 
 
 @attrs.frozen
@@ -33,6 +34,7 @@ class ConvCase:
     relu: bool = False
     left_shift: bool = False
     wide_bias: bool = False
+    tiny_factor: bool = False
 
     @property
     def out_h(self) -> int:
@@ -72,6 +74,7 @@ FULLY_CONNECTED = [
     FullyConnectedCase(3, 12, density=0.0, bias_bytes=1),
     FullyConnectedCase(6, 5, left_shift=True),
     FullyConnectedCase(6, 40, bias_bytes=4, wide_bias=True),
+    FullyConnectedCase(5, 40, bias_bytes=4, tiny_factor=True),
 ]
 
 CONV = [
@@ -98,7 +101,8 @@ CONV = [
     ConvCase(8, 8, 6, 7, density=0.3, stride=(2, 2)),
     ConvCase(6, 6, 3, 4, density=0.0),
     ConvCase(6, 6, 2, 3, left_shift=True, kernel=(1, 2)),
-    ConvCase(6, 6, 3, 3, bias_bytes=4, wide_bias=True),
+    ConvCase(6, 6, 3, 6, bias_bytes=4, wide_bias=True),
+    ConvCase(6, 6, 3, 6, bias_bytes=4, tiny_factor=True),
 ]
 
 POOL = [

@@ -30,6 +30,10 @@ def _requant(case: Case, weights: np.ndarray, rng: np.random.Generator) -> Requa
     spread = np.log2(75.0 * np.sqrt((wide**2).sum(axis=1)) + np.abs(bias) + 1.0)
     shift = np.round(6.5 - spread + rng.integers(-1, 2, rows)).astype(np.int64)
     shift = rng.integers(0, 4, rows) if case.left_shift else np.clip(shift, -31, 0)
+    if case.wide_bias:
+        shift = np.where(rng.random(rows) < 0.5, np.maximum(shift, -22), shift)
+    if case.tiny_factor:
+        shift = rng.integers(-31, -20, rows)
     count = rows if case.per_channel else 1
     return Requant(
         bias=bias.astype(np.int32),

@@ -172,8 +172,9 @@ void tmb_conv2d_list_dsp_s8(const tmb_conv2d_t *op, const uint8_t *image, int8_t
     const int apart = (width + 7u) / 8u * rows <= (all + 7u) / 8u;
     tmb_decoder_t decoder;
     int8_t *plane = arena + op->scratch;
-    /* the last eight positions read up to seven bytes past the last plane */
-    void *scratch = plane + ((op->in_c * g.channel + 7u + 3u) & ~3u);
+    /* the last eight positions read up to seven bytes past the last plane, which are the taps': they go into
+     * sums that nobody wants */
+    void *scratch = plane + ((op->in_c * g.channel + 3u) & ~3u);
     tmb_nz_t *taps = scratch;
     op->source->open(&decoder, &op->w, image, taps + op->w.row_max + 1);
     split(op, &g, arena + op->input, plane);

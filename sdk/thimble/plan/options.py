@@ -74,8 +74,8 @@ def _conv2d(low: Weighted, enc: Encoded, dsp: str) -> Iterator[Kernel]:
         yield Kernel("list", "tmb_conv2d_list_s8", _NZ_BYTES * enc.row_max)
     plane = _plane(low)
     if dsp and low.in_c // low.groups * plane <= _OFFSETS:
-        planes = align(low.in_c * plane + 11)
-        yield Kernel("list", "tmb_conv2d_list_dsp_s8", planes + _NZ_BYTES * enc.row_max)
+        planes = align(low.in_c * plane)
+        yield Kernel("list", "tmb_conv2d_list_dsp_s8", planes + _NZ_BYTES * (enc.row_max + 1))
     yield Kernel("row", f"tmb_conv2d_row{dsp}_s8", align(enc.cols))
 
 
