@@ -12,7 +12,7 @@ from thimble.codegen.project import read_project
 from thimble.commands.evidence import keep
 from thimble.commands.inputs import read_samples
 from thimble.commands.output import table
-from thimble.commands.targets import plan_for, project_for
+from thimble.commands.targets import check_targets, plan_for, project_for
 
 DEFAULT_TARGETS = ("cortex-m4", "rv32imac")
 
@@ -21,6 +21,7 @@ def bench(folder: Path, *, targets: Sequence[str] = (), inputs: Path | None = No
     """Measures one inference per target, of the first sample of ``inputs`` or of noise."""
     from thimble.emulate import measure, sizes
 
+    names = check_targets(targets, DEFAULT_TARGETS)
     graph, _ = read_project(folder)
     if inputs is not None:
         x = read_samples(inputs, graph, limit=1).x
@@ -28,7 +29,7 @@ def bench(folder: Path, *, targets: Sequence[str] = (), inputs: Path | None = No
         shape = graph.tensors[graph.inputs[0]].shape
         x = np.random.default_rng(0).integers(-128, 128, (1, *shape)).astype(np.int8)
     document: dict[str, Any] = {"targets": {}}
-    for name in targets or DEFAULT_TARGETS:
+    for name in names:
         plan = plan_for(folder, name)
         project = project_for(folder, name)
         run = measure(project, name, x)

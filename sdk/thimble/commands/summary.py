@@ -45,12 +45,12 @@ def summary(plan: Plan) -> dict[str, Any]:
         "name": graph.name,
         "accuracy": graph.meta.get("accuracy", {}),
         "weights": {
-            "parameters": int(graph.meta["parameters"]),
+            "parameters": graph.parameters,
             "nonzero": graph.nonzero,
             "fp32_bytes": graph.fp32_bytes,
             "stored_bytes": plan.image_bytes,
             "ratio": round(plan.ratio, 2),
-            "bits_per_weight": round(8 * plan.image_bytes / int(graph.meta["parameters"]), 4),
+            "bits_per_weight": round(8 * plan.image_bytes / max(1, graph.parameters), 4),
         },
         "layers": layers,
     }

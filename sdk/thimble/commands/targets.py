@@ -2,14 +2,33 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Sequence
 from pathlib import Path
 
 from thimble.codegen.project import read_project, write_project
+from thimble.errors import RecipeError
 from thimble.plan.make import AUTO, make_plan
 from thimble.plan.plan import Plan
 
 HOST = "host"
 _AGAIN = ".thimble"
+
+
+def check_targets(names: Sequence[str], default: Sequence[str]) -> Sequence[str]:
+    """The targets to run on: those named, else the default ones.
+
+    Raises:
+        RecipeError: TMB3103, there is no such target.
+    """
+    from thimble.emulate.targets import TARGETS
+
+    for name in names:
+        if name not in TARGETS:
+            close = difflib.get_close_matches(name.lower().replace("_", "-"), TARGETS, n=1)
+            hint = f"did you mean '{close[0]}'?" if close else f"targets: {', '.join(TARGETS)}"
+            raise RecipeError("TMB3103", f"no target '{name}'", where="--target", hint=hint)
+    return names or default
 
 
 def plan_for(folder: Path, target: str) -> Plan:
@@ -22,9 +41,7 @@ def plan_for(folder: Path, target: str) -> Plan:
 def project_for(folder: Path, target: str) -> Path:
     """A project whose plan is the target's: ``folder``, or one below it that is written when it is stale."""
     from thimble.emulate.targets import TARGETS
-    from thimble.emulate.targets import target as look_up
 
-    look_up(target)
     folder = Path(folder)
     _, manifest = read_project(folder)
     if target in (HOST, manifest["core"]):

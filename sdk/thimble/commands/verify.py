@@ -12,7 +12,7 @@ from thimble.codegen.project import read_project
 from thimble.commands.evidence import keep
 from thimble.commands.inputs import Samples, read_samples, save_arrays
 from thimble.commands.output import note, table
-from thimble.commands.targets import project_for
+from thimble.commands.targets import check_targets, project_for
 from thimble.quantize.interpreter import run
 
 DEFAULT_TARGETS = ("host", "cortex-m4", "rv32imac")
@@ -29,6 +29,7 @@ def verify(
     """Runs every sample on every target; ``failed`` is in the document where an element differs."""
     from thimble.emulate import execute
 
+    names = check_targets(targets, DEFAULT_TARGETS)
     graph, _ = read_project(folder)
     samples = read_samples(inputs, graph, limit)
     reference = run(graph, samples.x)[0]
@@ -36,7 +37,7 @@ def verify(
         save_arrays(outputs, y=reference)
     document: dict[str, Any] = {"samples": len(samples), "targets": {}}
     results = []
-    for name in targets or DEFAULT_TARGETS:
+    for name in names:
         y = execute(project_for(folder, name), name, samples.x)
         difference = np.abs(y.astype(int) - reference.reshape(y.shape).astype(int))
         document["targets"][name] = {

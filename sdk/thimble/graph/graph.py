@@ -122,4 +122,10 @@ class Graph:
     @property
     def fp32_bytes(self) -> int:
         """float32 bytes of the original model's weights and biases: the numerator of every ratio."""
-        return 4 * int(self.meta["parameters"])
+        return 4 * self.parameters
+
+    @property
+    def parameters(self) -> int:
+        """Weights and biases of the original model; this graph's own where ``meta`` does not say."""
+        own = sum(layer.weight.size + layer.params["bias"].size for layer in self.weighted)
+        return int(self.meta.get("parameters", own))

@@ -121,6 +121,15 @@ def _meta(meta: Any) -> None:
         raise _InvalidError("meta.parameters must be a positive number")
     if plain.get("input_layout", "NHWC") not in ("NHWC", "NCHW"):
         raise _InvalidError("meta.input_layout must be NHWC or NCHW")
+    codecs, accuracy = plain.get("codecs", ""), plain.get("accuracy", {})
+    if not isinstance(codecs, str) and not _table(codecs, str):
+        raise _InvalidError("meta.codecs must be a codec's name, or one for each layer")
+    if not _table(accuracy, int | float) or not all(0 <= value <= 100 for value in accuracy.values()):
+        raise _InvalidError("meta.accuracy must be a table of per cent")
+
+
+def _table(value: Any, kind: Any) -> bool:
+    return isinstance(value, dict) and all(isinstance(v, kind) for v in value.values())
 
 
 def _tensor(key: str, tensor: Tensor) -> None:

@@ -69,7 +69,8 @@ def list_calls(graph: Graph, lowered: Mapping[str, Lowered], choices: Mapping[st
     """The kernel calls of a quantised graph, in the graph's own order.
 
     Raises:
-        ModelError: TMB1403, a name of the model's is one that a step or buffer beside its own would get.
+        ModelError: TMB1403, a name of the model's is one that a step or buffer beside its own would get;
+            TMB1404, there is nothing to call.
     """
     added: dict[str, int] = {}
     root = {name: name for name in graph.tensors}
@@ -86,6 +87,13 @@ def list_calls(graph: Graph, lowered: Mapping[str, Lowered], choices: Mapping[st
                     writes=root.get(call.writes, call.writes),
                 )
             )
+    if not calls:
+        raise ModelError(
+            "TMB1404",
+            "the model computes nothing: its output is its input",
+            where=graph.name,
+            hint="export the network that has the layers",
+        )
     _check_names(graph, calls, added)
     sizes = {name: t.size for name, t in graph.tensors.items()}
     return Calls(tuple(calls), {**sizes, **added}, root)
@@ -95,7 +103,7 @@ def _check_names(graph: Graph, calls: Sequence[Call], added: Iterable[str]) -> N
     steps = [call.name for call in calls]
     buffers = [*graph.tensors, *added, *(f"{name}/scratch" for name in steps)]
     for kind, names in (("layer", steps), ("tensor", buffers)):
-        name, count = Counter(names).most_common(1)[0] if names else ("", 0)
+        name, count = Counter(names).most_common(1)[0]
         if count > 1:
             raise ModelError(
                 "TMB1403",
