@@ -4,6 +4,11 @@
 
 #include <stdint.h>
 
+/* -1 for negative x, else 0 */
+static inline int32_t tmb_sign(int32_t x) {
+    return x < 0 ? -1 : 0;
+}
+
 /* high 32 bits of 2ab, halves rounded up, as gemmlowp's SaturatingRoundingDoublingHighMul; multipliers are
  * never INT32_MIN, so nothing saturates */
 static inline int32_t tmb_doubling_high_mul(int32_t a, int32_t b) {
@@ -25,7 +30,7 @@ static inline int32_t tmb_rescale_right(int32_t x, int32_t multiplier, int32_t r
     if (right == 0) {
         return tmb_doubling_high_mul(x, multiplier);
     }
-    const int64_t sign = (int64_t)((uint64_t)(int64_t)(x >> 31) << 31);
+    const int64_t sign = (int64_t)((uint64_t)(int64_t)tmb_sign(x) << 31);
     const int64_t nudge = ((int64_t)1 << 30) + (int64_t)((uint64_t)((uint32_t)1 << right) << 30);
     /* the high word first: 32-bit cores have no 64-bit shift */
     const int32_t high = (int32_t)(((int64_t)x * multiplier + nudge + sign) >> 32);

@@ -4,13 +4,14 @@ void tmb_conv2d_channel_taps_s8(const tmb_conv2d_t *op, const uint8_t *image, in
                                 const tmb_nz_t *taps, uint32_t n) {
     const tmb_channel_t c = tmb_channel(&op->q, image, channel, op->w.cols);
     const tmb_nz_t *end = taps + n;
+    const int32_t bias = c.bias;
     tmb_positions_t p = tmb_positions(op, arena, channel);
     int8_t *y = arena + op->output + channel;
     while (p.left > 0) {
         const int8_t *x[4];
         const uint32_t count = tmb_next_four(&p, x);
         const int8_t *x0 = x[0], *x1 = x[1], *x2 = x[2], *x3 = x[3];
-        int32_t a0 = c.bias, a1 = c.bias, a2 = c.bias, a3 = c.bias;
+        int32_t a0 = bias, a1 = bias, a2 = bias, a3 = bias;
         for (const tmb_nz_t *t = taps; t != end; t++) {
             const uint32_t at = t->offset;
             const int32_t w = t->value;

@@ -21,7 +21,7 @@ static inline tmb_quick_t tmb_quick(const tmb_rescale_t *r) {
 
 /* |x| < 2^30 */
 static inline int32_t tmb_quick_rescale(const tmb_quick_t *q, int32_t x) {
-    return (tmb_smmlar(x * 2, q->multiplier, q->half) + ((x >> 31) & q->sign)) >> q->right;
+    return (tmb_smmlar(x * 2, q->multiplier, q->half) + (tmb_sign(x) & q->sign)) >> q->right;
 }
 
 #endif

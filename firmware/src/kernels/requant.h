@@ -65,7 +65,7 @@ static inline tmb_channel_t tmb_channel(const tmb_requant_t *q, const uint8_t *i
 
 /* tmb_rescale_right with both roundings in the high word of one multiplication, plus the zero point */
 static inline int32_t tmb_quick_requantize(const tmb_channel_t *c, int32_t acc) {
-    return (tmb_smmlar(acc * 2, c->multiplier, c->nudge) + (acc >> 31)) >> -c->shift;
+    return (tmb_smmlar(acc * 2, c->multiplier, c->nudge) + tmb_sign(acc)) >> -c->shift;
 }
 
 /* n accumulators, bias included, to outputs `stride` bytes apart */
