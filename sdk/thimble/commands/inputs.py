@@ -32,7 +32,7 @@ def read_arrays(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
         DataError: TMB2032 unreadable, TMB2033 no ``x`` or no samples, TMB2034 labels that do not suit.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files if name in ("x", "y")}
     except Exception as error:  # damage makes numpy and zipfile raise whatever they stumble over
         raise DataError(

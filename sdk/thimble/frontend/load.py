@@ -279,7 +279,7 @@ def _weights_only() -> Iterator[None]:
 
 def _samples(path: Path) -> np.ndarray:
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             x = file["x"]
     except Exception as error:  # damage makes numpy and zipfile raise whatever they stumble over
         raise DataError(
