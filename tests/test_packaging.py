@@ -25,7 +25,11 @@ def wheel(tmp_path_factory):
 def test_wheel_holds_templates_firmware_and_boards(wheel):
     names = set(zipfile.ZipFile(wheel).namelist())
     for folder in ("templates", "firmware", "boards"):
-        have = {n.removeprefix(f"thimble/_data/{folder}/") for n in names if n.startswith(f"thimble/_data/{folder}/")}
+        have = {
+            n.removeprefix(f"thimble/_data/{folder}/")
+            for n in names
+            if n.startswith(f"thimble/_data/{folder}/")
+        }
         want = {
             str(p.relative_to(ROOT / folder))
             for p in (ROOT / folder).rglob("*")

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import attrs
 import numpy as np
+
 from thimble.compress.rewrites.dead_channels import remove_dead_channels
 from thimble.graph.graph import Graph, Layer, Tensor
 from thimble.graph.io import save

@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from quantized_networks import NETWORKS, Builder, lenet
 
+from quantized_networks import NETWORKS, Builder, lenet
 from thimble.codecs import CODECS, decode
 from thimble.errors import RecipeError
 from thimble.plan.choose import OBJECTIVES

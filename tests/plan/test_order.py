@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from quantized_networks import NETWORKS, Builder, noise
 
+from quantized_networks import NETWORKS, Builder, noise
 from thimble.plan.make import make_plan
 from thimble.plan.order import lean_order
 from thimble.quantize.interpreter import run
