@@ -58,6 +58,7 @@ static void decode_slice(tmb_planes_t *planes, const uint8_t *data, const tmb_pl
     }
     while (columns-- > 0) {
         for (uint32_t k = 0; k < words; k++) {
+            /* cppcheck-suppress uninitvar ; columns counts those that were set */
             out[k] ^= column[columns][k];
         }
     }
