@@ -95,6 +95,10 @@ class ToolError(ThimbleError):
 class VerifyError(ThimbleError):
     """A target computed something else than the reference (TMB6xxx)."""
 
+    def __init__(self, code: str, what: str, *, where: str = "", hint: str = "") -> None:
+        ours = "if src/ is as `thimble build` wrote it, this is a bug of thimble: report it with the model"
+        super().__init__(code, what, where=where, hint=hint or ours)
+
 
 class UnexpectedError(ThimbleError):
     """Not the user's doing: a bug of Thimble (TMB9001), or a run that was interrupted (TMB9002)."""

@@ -125,7 +125,12 @@ def _suggest(name: str, known: Iterable[str]) -> str:
 def _build(cls: type, table: Any, where: str) -> Any:
     """An instance of a section's class from its TOML table, every key checked."""
     if not isinstance(table, dict):
-        raise RecipeError("TMB3004", f"must be a table, not {table!r}", where=where)
+        raise RecipeError(
+            "TMB3004",
+            f"must be a table, not {table!r}",
+            where=where,
+            hint="write the section as [name] and its keys below",
+        )
     known = {field.name: field for field in attrs.fields(cls)}
     for key in table:
         if key not in known:
@@ -137,12 +142,22 @@ def _build(cls: type, table: Any, where: str) -> Any:
             )
     for key, field in known.items():
         if field.default is attrs.NOTHING and key not in table:
-            raise RecipeError("TMB3005", f"{key!r} is missing", where=where)
+            raise RecipeError(
+                "TMB3005",
+                f"{key!r} is missing",
+                where=where,
+                hint="docs/recipe.md lists what each section and method needs",
+            )
         if key in table and field.validator is not None:
             try:
                 field.validator(None, field, table[key])
             except ValueError as error:
-                raise RecipeError("TMB3004", f"{key} {error}", where=where) from None
+                raise RecipeError(
+                    "TMB3004",
+                    f"{key} {error}",
+                    where=where,
+                    hint="docs/recipe.md lists every key with its values",
+                ) from None
     return cls(**table)
 
 
@@ -164,7 +179,12 @@ def _step(table: Any, where: str) -> Step:
 
 def _encode(table: Any, where: str) -> Encode:
     if not isinstance(table, dict):
-        raise RecipeError("TMB3004", f"must be a table, not {table!r}", where=where)
+        raise RecipeError(
+            "TMB3004",
+            f"must be a table, not {table!r}",
+            where=where,
+            hint="write the section as [name] and its keys below",
+        )
     for key, value in table.items():
         if value not in CODECS:
             raise RecipeError(
@@ -190,7 +210,12 @@ def parse_recipe(document: Mapping[str, Any], path: Path) -> Recipe:
                 hint=_suggest(key, _SECTIONS) or f"sections: {', '.join(_SECTIONS)}",
             )
     if "model" not in document:
-        raise RecipeError("TMB3005", "section [model] is missing", where=path.name)
+        raise RecipeError(
+            "TMB3005",
+            "section [model] is missing",
+            where=path.name,
+            hint="it names the model: source = 'model.py:Factory'",
+        )
     steps = document.get("compress", [])
     if not isinstance(steps, list):
         raise RecipeError(
@@ -223,9 +248,16 @@ def load_recipe(path: str | Path) -> Recipe:
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise RecipeError("TMB3001", f"cannot read the recipe: {error.strerror}", where=str(path)) from None
+        raise RecipeError(
+            "TMB3001", f"cannot read the recipe: {error.strerror}", where=str(path), hint="check the path"
+        ) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise RecipeError("TMB3001", f"not valid TOML: {error}", where=str(path)) from None
+        raise RecipeError(
+            "TMB3001",
+            f"not valid TOML: {error}",
+            where=str(path),
+            hint="mend the line that the message names",
+        ) from None
     return parse_recipe(document, path)
 
 
@@ -246,10 +278,20 @@ def import_object(spec: str, folder: Path) -> Any:
     except FileNotFoundError:
         raise RecipeError("TMB3007", f"no file {module_name!r}", where=spec, hint=hint) from None
     except Exception as error:
-        raise RecipeError("TMB3007", f"importing {module_name!r} failed: {error!r}", where=spec) from error
+        raise RecipeError(
+            "TMB3007",
+            f"importing {module_name!r} failed: {type(error).__name__}: {error}",
+            where=spec,
+            hint="import it by itself to see where it fails",
+        ) from error
     if not hasattr(module, name):
         known = [n for n in vars(module) if not n.startswith("_")]
-        raise RecipeError("TMB3007", f"{module_name} has no {name!r}", where=spec, hint=_suggest(name, known))
+        raise RecipeError(
+            "TMB3007",
+            f"{module_name} has no {name!r}",
+            where=spec,
+            hint=_suggest(name, known) or f"it has {', '.join(known[:8]) or 'nothing'}",
+        )
     return getattr(module, name)
 
 

@@ -64,14 +64,24 @@ def call_loader(recipe: Recipe) -> Any:
         DataError: TMB2001 the loader failed or returned something else, TMB2002 no samples.
     """
     if recipe.data is None:
-        raise DataError("TMB2001", "the recipe has no [data] section", where=recipe.path.name)
+        raise DataError(
+            "TMB2001",
+            "the recipe has no [data] section",
+            where=recipe.path.name,
+            hint="add [data] with loader = 'data.py:function'",
+        )
     loader = recipe.load_object(recipe.data.loader)
     try:
         splits = loader()
     except DataError:
         raise
     except Exception as error:
-        raise DataError("TMB2001", f"the data loader failed: {error!r}", where=recipe.data.loader) from error
+        raise DataError(
+            "TMB2001",
+            f"the data loader failed: {type(error).__name__}: {error}",
+            where=recipe.data.loader,
+            hint="call the function by itself to see where it fails",
+        ) from error
     return _three_pairs(splits, recipe.data.loader)
 
 
@@ -138,10 +148,13 @@ def _split(x: np.ndarray, y: np.ndarray, graph: Graph, where: str) -> Split:
     classes = graph.tensors[graph.outputs[0]].size
     if y.shape != (len(x),):
         raise DataError(
-            "TMB2005", f"{len(x)} samples need labels of shape ({len(x)},), not {y.shape}", where=where
+            "TMB2005",
+            f"{len(x)} samples need labels of shape ({len(x)},), not {y.shape}",
+            where=where,
+            hint=_HINT,
         )
     if not np.issubdtype(y.dtype, np.integer):
-        raise DataError("TMB2005", f"labels must be integers, not {y.dtype}", where=where)
+        raise DataError("TMB2005", f"labels must be integers, not {y.dtype}", where=where, hint=_HINT)
     if y.min() < 0 or y.max() >= classes:
         raise DataError(
             "TMB2005",

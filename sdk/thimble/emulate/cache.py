@@ -51,7 +51,12 @@ def shared_library(source: Path) -> Path:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         Path(temporary).unlink()
-        raise ToolError("TMB5004", f"{compiler} failed: {first_errors(done.stderr)}", where=source.name)
+        raise ToolError(
+            "TMB5004",
+            f"{compiler} failed: {first_errors(done.stderr)}",
+            where=source.name,
+            hint="check that the compiler works: CC names another",
+        )
     os.chmod(temporary, 0o755)
     os.replace(temporary, target)
     return target

@@ -47,7 +47,12 @@ class Elf:
             ToolError: TMB5008 where the ELF has none of that name.
         """
         if name not in self.symbols:
-            raise ToolError("TMB5008", f"the firmware has no symbol '{name}'", where=str(self.path))
+            raise ToolError(
+                "TMB5008",
+                f"the firmware has no symbol '{name}'",
+                where=str(self.path),
+                hint="delete the project's .pio folder and run the command again",
+            )
         return self.symbols[name]
 
     @cached_property
@@ -89,5 +94,10 @@ def read_elf(path: Path) -> Elf:
                 if g["p_type"] == "PT_LOAD"
             )
     except (OSError, ELFError) as error:
-        raise ToolError("TMB5008", f"cannot read the firmware: {error}", where=str(path)) from error
+        raise ToolError(
+            "TMB5008",
+            f"cannot read the firmware: {error}",
+            where=str(path),
+            hint="delete the project's .pio folder and run the command again",
+        ) from error
     return Elf(path, symbols, segments, thumb)

@@ -56,7 +56,10 @@ def build(project: Project, *, flags: tuple[str, ...] = ("-O1", "-g", *SANITIZER
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise ToolError(
-            "TMB5004", f"the host's compiler failed:\n{first_errors(done.stderr)}", where=str(project.path)
+            "TMB5004",
+            f"the host's compiler failed:\n{first_errors(done.stderr)}",
+            where=str(project.path),
+            hint="mend the file if it is yours; otherwise build the project again",
         )
     part.replace(program)
     return program
@@ -77,7 +80,11 @@ def measure(project: Project, program: Path, x: np.ndarray, *, timeout_s: float 
                 [str(program)], cwd=folder, capture_output=True, text=True, timeout=timeout_s, check=False
             )
         except subprocess.TimeoutExpired as error:
-            raise ToolError("TMB5006", f"the host program took more than {timeout_s:g} s") from error
+            raise ToolError(
+                "TMB5006",
+                f"the host program took more than {timeout_s:g} s",
+                hint="run fewer samples at a time",
+            ) from error
         output = Path(folder) / OUTPUT
         data = output.read_bytes() if output.exists() else b""
     if "AddressSanitizer" in done.stderr or "runtime error" in done.stderr:

@@ -110,7 +110,12 @@ def pio(project: Path, *arguments: str, timeout_s: float = _TIMEOUT_S) -> subpro
     """
     project = Path(project).resolve()
     if not (project / "platformio.ini").is_file():
-        raise ToolError("TMB5005", "not a PlatformIO project: no platformio.ini", where=str(project))
+        raise ToolError(
+            "TMB5005",
+            "not a PlatformIO project: no platformio.ini",
+            where=str(project),
+            hint="thimble build MODEL --board B --out DIR makes one",
+        )
     command = [sys.executable, "-m", "platformio", *arguments]
     try:
         return subprocess.run(
@@ -125,7 +130,10 @@ def pio(project: Path, *arguments: str, timeout_s: float = _TIMEOUT_S) -> subpro
         )
     except subprocess.TimeoutExpired as error:
         raise ToolError(
-            "TMB5006", f"pio {arguments[0]} took more than {timeout_s:g} s", where=str(project)
+            "TMB5006",
+            f"pio {arguments[0]} took more than {timeout_s:g} s",
+            where=str(project),
+            hint="run it again on a machine that is less busy",
         ) from error
 
 
@@ -149,4 +157,9 @@ def _failure(project: Path, output: str) -> ToolError:
         return ToolError(
             "TMB5007", f"the compiler {missing[1]} is not installed", where=str(project), hint=missing[2]
         )
-    return ToolError("TMB5004", f"pio run failed:\n{first_errors(output)}", where=str(project))
+    return ToolError(
+        "TMB5004",
+        f"pio run failed:\n{first_errors(output)}",
+        where=str(project),
+        hint="mend the file if it is yours; otherwise build the project again",
+    )

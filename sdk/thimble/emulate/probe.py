@@ -108,7 +108,11 @@ class Probe:
             ctypes.c_uint64(0),
         )
         if error:
-            raise ToolError("TMB5009", f"the emulator refuses a hook: error {error}")
+            raise ToolError(
+                "TMB5009",
+                f"the emulator refuses a hook: error {error}",
+                hint="install the version of unicorn that constraints.txt names",
+            )
         uc.ctl_flush_tb()  # blocks translated before do not know the hook
 
     def detach(self, uc: Any) -> Profile:
@@ -134,7 +138,11 @@ class Probe:
     def _layer_counts(self) -> tuple[int, ...]:
         calls = self._c.calls
         if calls >= MAX_LAYERS:
-            raise ToolError("TMB5009", f"more than {MAX_LAYERS} layers")
+            raise ToolError(
+                "TMB5009",
+                f"more than {MAX_LAYERS} layers",
+                hint="measure a smaller network, or one part of it at a time",
+            )
         *counts, tail = (int(n) for n in self._layers[: calls + 1])
         if not counts:
             return (tail,)

@@ -61,5 +61,6 @@ def flat_inputs(project: Project, x: np.ndarray) -> np.ndarray:
             "TMB2001",
             f"inputs are {x.dtype} {x.shape}; {project.name} takes int8 samples of {project.input_len}",
             where=str(project.path),
+            hint="quantise the samples first",
         )
     return np.ascontiguousarray(x).reshape(len(x), project.input_len)

@@ -87,7 +87,10 @@ def execute(
             )
         except subprocess.TimeoutExpired as error:
             raise ToolError(
-                "TMB5006", f"QEMU took more than {timeout_s:g} s", where=f"{target.name}, {elf_path.name}"
+                "TMB5006",
+                f"QEMU took more than {timeout_s:g} s",
+                where=f"{target.name}, {elf_path.name}",
+                hint="run fewer samples at a time",
             ) from error
         output = Path(folder) / OUTPUT
         data = output.read_bytes() if output.exists() else b""

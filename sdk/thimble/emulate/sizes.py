@@ -57,7 +57,12 @@ def contributions(map_file: Path) -> Iterator[Contribution]:
     try:
         text = map_file.read_text()
     except OSError as error:
-        raise ToolError("TMB5008", f"cannot read the linker's map: {error}", where=str(map_file)) from error
+        raise ToolError(
+            "TMB5008",
+            f"cannot read the linker's map: {error}",
+            where=str(map_file),
+            hint="delete the project's .pio folder and run the command again",
+        ) from error
     # a long section name has its numbers on the next line
     text = re.sub(r"^( \S+)\n +(0x)", r"\1 \2", text.partition("Linker script and memory map")[2], flags=re.M)
     output, padding = "", 0

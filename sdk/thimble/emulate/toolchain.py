@@ -53,7 +53,11 @@ class Toolchain:
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode != 0:
             name = Path(self.prefix).name + tool
-            raise ToolError("TMB5004", f"{name} failed:\n{first_errors(done.stderr)}")
+            raise ToolError(
+                "TMB5004",
+                f"{name} failed:\n{first_errors(done.stderr)}",
+                hint="mend the file if it is yours; otherwise build the project again",
+            )
         return done.stdout
 
     def compile(self, source: Path, out: Path, cpu: Sequence[str], *flags: str) -> None:

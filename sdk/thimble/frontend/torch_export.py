@@ -150,7 +150,12 @@ class _Importer:
             return None
         batch, *shape = (_size(n) for n in node.meta["val"].shape)
         if self.batch not in (0, batch):
-            raise ModelError("TMB1103", "the inputs differ in their batch", where=f"input {node.name}")
+            raise ModelError(
+                "TMB1103",
+                "the inputs differ in their batch",
+                where=f"input {node.name}",
+                hint="give every input the same batch",
+            )
         self.batch = batch
         b = self.builder
         sequence = len(shape) == 2 and any(_operation(user) in _SEQUENCE_OPERATIONS for user in node.users)

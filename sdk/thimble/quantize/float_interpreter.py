@@ -48,7 +48,11 @@ def iterate(graph: Graph, x: np.ndarray | Sequence[np.ndarray]) -> Iterator[tupl
     batches = [x] if isinstance(x, np.ndarray) else list(x)
     values = {}
     if len(batches) != len(graph.inputs):
-        raise DataError("TMB2004", f"the graph takes {len(graph.inputs)} inputs, not {len(batches)}")
+        raise DataError(
+            "TMB2004",
+            f"the graph takes {len(graph.inputs)} inputs, not {len(batches)}",
+            hint="pass one batch for each input",
+        )
     for name, batch in zip(graph.inputs, batches, strict=True):
         shape = graph.tensors[name].shape
         if batch.shape[1:] != shape:

@@ -118,7 +118,12 @@ def _checked(graph: Graph, x: np.ndarray | Sequence[np.ndarray]) -> list[np.ndar
             hint="quantize_input turns float samples in the model's own layout into such a batch",
         )
     if len(batches[0]) == 0:
-        raise DataError("TMB2002", "the batch holds no samples", where=f"graph {graph.name}")
+        raise DataError(
+            "TMB2002",
+            "the batch holds no samples",
+            where=f"graph {graph.name}",
+            hint="pass at least one sample",
+        )
     return batches
 
 

@@ -51,7 +51,11 @@ def quantize(
         DataError: the calibration samples do not suit (TMB2002 to TMB2004).
     """
     if scales not in ("per-tensor", "per-channel"):
-        raise ModelError("TMB1205", f"scales must be per-tensor or per-channel, not {scales!r}")
+        raise ModelError(
+            "TMB1205",
+            f"scales must be per-tensor or per-channel, not {scales!r}",
+            hint="choose one of the two",
+        )
     graph = fold_batch_norm(graph)
     given = dict(activation_ranges or {})
     groups = quantization_groups(graph)
