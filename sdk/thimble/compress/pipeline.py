@@ -137,7 +137,8 @@ class _Run:
         self._teacher: Tensor | None = None
         done, graphs = checkpoint.state["step"], checkpoint.state["graphs"]
         if done:
-            self.graph, self.dense = unpack(graphs["current"]), unpack(graphs["dense"])
+            self.graph = unpack(graphs["current"])
+            self.dense = self.graph if graphs["same"] else unpack(graphs["dense"])
         epochs = _dense_epochs(recipe)
         steps: list[Step | None] = [None if epochs else FineTune(epochs=0), *recipe.compress]
         for index, step in enumerate(steps):
@@ -149,8 +150,9 @@ class _Run:
             else:
                 self._run(step, index)
             if not isinstance(step, Qat):  # a finished qat is the end; its module lives only here
-                current, dense = pack(self.graph), pack(self.dense)
-                checkpoint.finish_step(index + 1, {"current": current, "dense": dense})
+                graphs = {"current": pack(self.graph), "dense": pack(self.dense)}
+                # whether a step distils hangs on this too
+                checkpoint.finish_step(index + 1, {**graphs, "same": self.dense is self.graph})
 
     def _run(self, step: Step, index: int) -> None:
         match step:
