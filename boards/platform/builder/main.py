@@ -53,6 +53,9 @@ symbols = {
     "__stack_size": board.get("build.stack", "0x1000"),
 }
 rt = os.path.join(home, "rt")
+# relative, since SCons does not quote everything that a shell would read something into
+script = os.path.relpath(os.path.join(rt, "link.ld"))
+map_file = os.path.relpath(env.subst("$BUILD_DIR/firmware.map"))
 
 env.Replace(
     AR=prefix + "gcc-ar",
@@ -74,7 +77,7 @@ env.Append(
     CPPPATH=[rt],
     LINKFLAGS=cpu
     + flags["link"]
-    + ["-T", os.path.join(rt, "link.ld"), "-Wl,-Map,${BUILD_DIR}/firmware.map"]
+    + ["-T", script, f"-Wl,-Map,{map_file}"]
     + [f"-Wl,--defsym={name}={value}" for name, value in symbols.items()],
 )
 harness = env.Clone()
