@@ -12,7 +12,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-COPIES = 6  # of each training image, beside itself
+COPIES = 3  # moved copies of each training image, beside as many unmoved ones
 
 
 def _folder() -> Path:
@@ -48,6 +48,7 @@ def mnist():
     order = np.random.default_rng(7).permutation(len(y))
     held_out, rest = order[:5000], order[5000:]
     generator = torch.Generator().manual_seed(7)
-    train = np.concatenate([x[rest], *(_moved(x[rest], generator) for _ in range(COPIES))])
-    labels = np.tile(y[rest], COPIES + 1)
+    moved = [_moved(x[rest], generator) for _ in range(COPIES)]
+    train = np.concatenate([*[x[rest]] * COPIES, *moved])
+    labels = np.tile(y[rest], 2 * COPIES)
     return (train, labels), (x[held_out], y[held_out]), _read("mnist_test.npz")
