@@ -1,0 +1,114 @@
+"""`thimble verify`: what it compares, writes and answers; the emulators themselves are tested elsewhere."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from cli_calls import refused, thimble
+from quantized_networks import noise, tiny
+from thimble.graph.io import save
+from thimble.quantize.interpreter import run
+
+GRAPH = tiny()
+X = noise(GRAPH, 7)
+REFERENCE = run(GRAPH, X)[0]
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    at = tmp_path_factory.mktemp("verify")
+    save(GRAPH, at / "tiny.thimble")
+    np.savez(at / "x.npz", x=X, y=REFERENCE.argmax(axis=1))
+    out = at / "p"
+    assert thimble("build", at / "tiny.thimble", "--board", "cortex-m4", "--out", out).exit_code == 0
+    return out
+
+
+@pytest.fixture
+def emulated(monkeypatch):
+    """Targets answer the reference, with the changes that a test asks for."""
+    changes = {}
+
+    def execute(folder, name, x, **_options):
+        y = run(GRAPH, x)[0].copy()
+        for index, value in changes.get(name, {}).items():
+            y[index] = value
+        return y
+
+    monkeypatch.setattr("thimble.emulate.execute", execute)
+    return changes
+
+
+def verify(project, *more):
+    return thimble("verify", project, "--inputs", project.parent / "x.npz", *more)
+
+
+def test_the_host_agrees_for_real(project, tmp_path):
+    outcome = verify(project, "--target", "host", "--outputs", tmp_path / "new" / "y.npz")
+    assert outcome.exit_code == 0
+    assert outcome.document == {
+        "samples": 7,
+        "targets": {"host": {"mismatches": 0, "max_abs_diff": 0}},
+        "accuracy": 100.0,
+        "accuracy_reference": 100.0,
+    }
+    with np.load(tmp_path / "new" / "y.npz") as file:
+        assert file.files == ["y"]
+        assert file["y"].dtype == np.int8
+        np.testing.assert_array_equal(file["y"], REFERENCE)
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["y.npz"]
+    kept = json.loads((project / ".thimble" / "verify.json").read_text())
+    assert kept["document"] == outcome.document
+
+
+def test_a_mismatch_fails_and_is_counted(project, emulated):
+    wrong = int(REFERENCE[3, 1]) - 5 if REFERENCE[3, 1] > 0 else int(REFERENCE[3, 1]) + 5
+    emulated["rv32imac"] = {(3, 1): wrong}
+    outcome = verify(project, "--target", "host", "--target", "rv32imac")
+    assert outcome.exit_code == 1
+    assert outcome.document["targets"] == {
+        "host": {"mismatches": 0, "max_abs_diff": 0},
+        "rv32imac": {"mismatches": 1, "max_abs_diff": 5},
+    }
+    assert "rv32imac" in outcome.stderr
+    assert verify(project, "--target", "host").exit_code == 0
+
+
+def test_the_largest_difference_does_not_wrap(project, emulated):
+    emulated["host"] = {(0, 0): 127 if REFERENCE[0, 0] < 0 else -128}
+    difference = abs(int(REFERENCE[0, 0]) - (127 if REFERENCE[0, 0] < 0 else -128))
+    assert verify(project, "--target", "host").document["targets"]["host"]["max_abs_diff"] == difference
+
+
+def test_default_targets_and_no_labels(project, emulated, tmp_path):
+    np.savez(tmp_path / "x.npz", x=X)
+    document = thimble("verify", project, "--inputs", tmp_path / "x.npz").document
+    assert list(document["targets"]) == ["host", "cortex-m4", "rv32imac"]
+    assert "accuracy" not in document
+
+
+def test_labels_make_an_accuracy(project, emulated, tmp_path):
+    y = REFERENCE.argmax(axis=1)
+    y[:2] = (y[:2] + 1) % 3
+    np.savez(tmp_path / "x.npz", x=X, y=y)
+    document = thimble("verify", project, "--inputs", tmp_path / "x.npz").document
+    assert document["accuracy_reference"] == document["accuracy"] == pytest.approx(100 * 5 / 7)
+
+
+def test_floats_are_quantised(project, emulated, tmp_path):
+    scale, zero_point = 1 / 255, -128
+    np.savez(tmp_path / "x.npz", x=(X.astype(np.float32) - zero_point) * np.float32(scale))
+    outcome = thimble("verify", project, "--inputs", tmp_path / "x.npz", "--outputs", tmp_path / "y.npz")
+    assert outcome.exit_code == 0
+    with np.load(tmp_path / "y.npz") as file:
+        np.testing.assert_array_equal(file["y"], REFERENCE)
+
+
+def test_outputs_that_cannot_be_written(project, emulated, tmp_path):
+    (tmp_path / "file").write_text("mine")
+    options = ["--inputs", project.parent / "x.npz", "--outputs", tmp_path / "file" / "y.npz"]
+    refused("TMB2035", "verify", project, *options)
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
