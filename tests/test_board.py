@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
+from bench import boards_table
 
 from thimble.board import boards, load_board, read_board
 from thimble.emulate.targets import HOST, TARGETS
@@ -41,6 +42,21 @@ def test_facts_are_consistent(name):
     for low, high in pairwise(regions):
         assert low.origin + low.size <= high.origin, f"{low.name} overlaps {high.name}"
     assert all(region.origin % 4 == 0 and region.size % 4 == 0 for region in regions)
+
+
+@pytest.mark.parametrize("name", [board.name for board in boards() if not board.emulated])
+def test_each_fact_names_two_sources_or_says_that_it_has_one(name):
+    board = load_board(name)
+    needed = {"core", "clock", "flash", "ram"}
+    needed |= {"wait_states"} if any(r.wait_states is not None for r in board.flash) else set()
+    needed |= {"platformio"} if board.platformio else set()
+    assert needed <= set(board.sources)
+    for fact, where in board.sources.items():
+        assert "; " in where or where.startswith("one source"), fact
+
+
+def test_the_page_of_boards_is_up_to_date():
+    assert boards_table.page() == boards_table.PAGE.read_text(), "run python -m bench.boards_table"
 
 
 @pytest.mark.parametrize("name", [name for name in TARGETS if name != HOST])
