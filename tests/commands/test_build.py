@@ -117,6 +117,24 @@ def test_inspect_says_what_every_codec_would_cost(model):
         assert layer["name"] in outcome.stderr
 
 
+@pytest.mark.filterwarnings("ignore")  # torch.export's own
+def test_an_exported_program_is_quantised_with_the_samples(tmp_path):
+    import torch
+
+    net = torch.nn.Sequential(torch.nn.Linear(6, 8), torch.nn.ReLU(), torch.nn.Linear(8, 3)).eval()
+    torch.export.save(torch.export.export(net, (torch.zeros(2, 6),)), tmp_path / "net.pt2")
+    np.savez(tmp_path / "x.npz", x=np.random.default_rng(0).random((40, 6), np.float32))
+    with_samples = ["--inputs", tmp_path / "x.npz"]
+    outcome = build(tmp_path / "net.pt2", "hifive1-revb", tmp_path / "p", *with_samples)
+    assert outcome.exit_code == 0
+    assert (tmp_path / "p" / "include" / "net.h").is_file()
+    document = thimble("inspect", tmp_path / "net.pt2", *with_samples).document
+    assert document["weights"]["parameters"] == 6 * 8 + 8 + 8 * 3 + 3
+    refused("TMB1115", "inspect", tmp_path / "net.pt2", says=("--inputs",))
+    refused("TMB1115", "build", tmp_path / "net.pt2", "--board", "pico", "--out", tmp_path / "q")
+    assert not (tmp_path / "q").exists()
+
+
 def test_a_report_needs_no_measurement_and_forgets_those_of_another_model(model, tmp_path):
     project = tmp_path / "p"
     build(model, "pico", project)
