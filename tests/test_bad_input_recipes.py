@@ -138,6 +138,7 @@ def test_weights_that_are_damaged_absent_or_anothers(tmp_path, out):
         ({"rest": "[[compress]]\nmethod = 'magnitude'"}, "TMB3005", "sparsity"),
         ({"train": "epoch = 3"}, "TMB3002", "did you mean 'epochs'?"),
         ({"train": "seed = -1"}, "TMB3004", "seed"),
+        ({"train": f"seed = {2**63}"}, "TMB3004", "seed"),
         ({"rest": "[quantize"}, "TMB3001", "TOML"),
     ],
 )
@@ -148,6 +149,19 @@ def test_recipes_that_are_wrong(tmp_path, out, changes, code, words):
 def test_training_that_diverges(tmp_path, out):
     error = compress(tmp_path, out, "TMB1102", "diverged", train="learning_rate = 1e38")
     assert "dense, epoch 1" in error["where"]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"train": "temperature = 1e-300"},
+        {"rest": "[[compress]]\nmethod = 'qat'\nepochs = 2\nscale_rate = 1e30"},
+    ],
+)
+def test_quantised_training_that_diverges(tmp_path, changes):
+    recipe = write_recipe(tmp_path, **changes)
+    refused("TMB1102", "compress", recipe, "--out", tmp_path / "out", says=("diverged",))
+    assert "model.thimble" not in tree(tmp_path / "out")
 
 
 def test_an_output_folder_that_is_a_file(tmp_path, out):

@@ -7,6 +7,8 @@ import math
 import torch
 from torch import Tensor, nn
 
+from thimble.errors import ModelError
+
 
 class _Round(torch.autograd.Function):
     """``scale * q`` with q the nearest grid point of ``w / scale``.
@@ -105,6 +107,13 @@ class ActivationRange(nn.Module):
         if not self.enabled:
             return x
         low_value, high_value = self.range()
+        if not math.isfinite(high_value - low_value):
+            raise ModelError(
+                "TMB1102",
+                "training diverged: activations are NaN or infinite",
+                where="the network that is trained",
+                hint="lower its learning_rate, or what else drives the step",
+            )
         scale = max(high_value - low_value, 1e-9) / 255.0
         zero_point = max(-128, min(127, round(-128 - low_value / scale)))
         return torch.fake_quantize_per_tensor_affine(x, scale, zero_point, -128, 127)

@@ -159,7 +159,7 @@ class Train:
     label_smoothing: in dense training.
     """
 
-    seed: int = attrs.field(default=1, validator=at_least(0))
+    seed: int = attrs.field(default=1, validator=whole(0, 2**63 - 1))
     epochs: int | None = attrs.field(default=None, validator=attrs.validators.optional(at_least(0)))
     batch: int = attrs.field(default=128, validator=at_least(1))
     learning_rate: float = attrs.field(default=2e-3, validator=positive)
