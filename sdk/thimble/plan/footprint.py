@@ -14,7 +14,7 @@ from typing import Any
 
 import attrs
 
-from thimble.plan.plan import Bounds, Step
+from thimble.plan.plan import Bounds, Choice, Step
 
 _TABLE = Path(__file__).with_name("runtime_costs.json")
 
@@ -65,6 +65,15 @@ def footprint(core: str) -> Footprint | None:
     entry = table["targets"][core]
     arch = "riscv" if core.startswith("rv") else "arm"
     return Footprint(table["compilers"][arch], entry["nodes"], entry["structs"], entry["model"])
+
+
+def code_bytes(core: str, choices: Iterable[Choice]) -> int:
+    """Flash of the kernels and decoders that these choices need, each counted once; 0 where not measured."""
+    known = footprint(core)
+    if known is None:
+        return 0
+    roots = {name for choice in choices for name in (choice.function, choice.source) if name is not None}
+    return known.bytes_of(roots & known.nodes.keys())
 
 
 def bounds(core: str, steps: Iterable[Step]) -> Bounds | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 from thimble.codecs import scratch_bytes
 from thimble.errors import RecipeError
@@ -11,7 +12,7 @@ from thimble.plan.arena import Arena, Buffer, place
 from thimble.plan.calls import Call, Calls, list_calls
 from thimble.plan.choose import choose
 from thimble.plan.describe import comment
-from thimble.plan.footprint import bounds
+from thimble.plan.footprint import bounds, code_bytes
 from thimble.plan.image import Image, Section, build, narrowest, section
 from thimble.plan.names import unique_c_names
 from thimble.plan.options import encode_all, options
@@ -39,7 +40,7 @@ def make_plan(
     """
     graph = lean_order(graph)
     ways, candidates = all_ways(graph, core)
-    choices = choose(ways, objective, _wanted(graph, codecs))
+    choices = choose(ways, objective, _wanted(graph, codecs), partial(code_bytes, core))
     return plan_with(graph, core, objective, choices, candidates, ways)
 
 
