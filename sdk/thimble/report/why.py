@@ -30,9 +30,10 @@ def why(layer: str, costs: Sequence[CodecCost], objective: str, wanted: str | Ma
         return f"Named by the recipe: {against}."
     if chosen.bytes <= best.bytes:
         return f"Fewest bytes: {against}."
-    if objective == "size":
-        return f"Asked for by name: {against}."
-    return f"Fewer instructions, which count too ({objective}): {against}."
+    fewer = None not in (chosen.instructions, best.instructions) and chosen.instructions < best.instructions
+    if objective != "size" and fewer:
+        return f"Fewer instructions, which count too ({objective}): {against}."
+    return f"Another decoder would take more code than it saves: {against}."
 
 
 def _bytes(n: int, best: CodecCost) -> str:
