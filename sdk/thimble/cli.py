@@ -91,10 +91,14 @@ def compress(
 @app.command()
 def build(
     model: Model,
-    board: Annotated[str, typer.Option(help="Board to build for; `thimble boards` lists them.")],
     out: Out,
+    board: Annotated[
+        str | None, typer.Option(help="Board to build for, if not the recipe's; `thimble boards` lists them.")
+    ] = None,
     inputs: Inputs = None,
-    optimize: Annotated[Objective, typer.Option(help="What to optimise for.")] = Objective.balanced,
+    optimize: Annotated[
+        Objective | None, typer.Option(help="What to optimise for, if not the recipe's; balanced.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Write a PlatformIO project that runs MODEL on a board."""
@@ -102,7 +106,7 @@ def build(
     def work() -> dict[str, Any]:
         from thimble.commands.build import build as run
 
-        return run(model, board, out, inputs=inputs, objective=optimize.value)
+        return run(model, board, out, inputs=inputs, objective=optimize.value if optimize else None)
 
     finish(work, as_json=json)
 

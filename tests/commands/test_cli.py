@@ -70,7 +70,7 @@ def test_the_version():
     [
         ((), "--json"),
         (("build",), "MODEL"),
-        (("build", "m.thimble", "--out", "p"), "--board"),
+        (("build", "m.thimble", "--board", "pico"), "--out"),
         (("build", "m.thimble", "--out", "p", "--board", "pico", "--optimize", "fast"), "balanced"),
         (("bild",), "build"),
         (("verify", "p", "--input", "x.npz"), "--inputs"),

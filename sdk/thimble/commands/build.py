@@ -9,33 +9,51 @@ from typing import Any
 from thimble.board import Board, load_board
 from thimble.codegen.project import BoardEnvironment, write_project
 from thimble.commands.inputs import Samples, read_samples
-from thimble.errors import FitError
+from thimble.errors import FitError, RecipeError
 from thimble.plan.make import AUTO, make_plan
 from thimble.plan.plan import Plan
 
 
 def build(
     model: Path,
-    board_name: str,
+    board_name: str | None,
     out: Path,
     *,
     inputs: Path | None = None,
-    objective: str = "balanced",
+    objective: str | None = None,
 ) -> dict[str, Any]:
     """Plans the model for the board, refuses it where it does not fit, and writes the project.
 
+    Board and objective default to those of the recipe that made the model.
+
     Raises:
+        RecipeError: TMB3023, neither the command nor the recipe names a board.
         FitError: TMB4001 too little flash, TMB4002 too little RAM; its ``facts`` are the sizes.
     """
     from thimble.frontend.load import load_model
 
-    board = load_board(board_name)
+    if board_name is not None:
+        load_board(board_name)  # a wrong name is told before a model is quantised
     graph = load_model(model, inputs)
+    target = graph.meta.get("target", {})
+    board = load_board(board_name or _board_of(target))
+    objective = objective or target.get("optimize") or "balanced"
     samples = read_samples(inputs, graph) if inputs else None
     plan = make_plan(graph, board.target, objective, graph.meta.get("codecs", AUTO))
     facts = check_fit(plan, board)
     write(plan, board, out, samples, facts)
     return facts
+
+
+def _board_of(target: Mapping[str, Any]) -> str:
+    if not target.get("board"):
+        raise RecipeError(
+            "TMB3023",
+            "no board is named",
+            where="--board",
+            hint="name one, or give the recipe a [target] board; thimble boards lists them",
+        )
+    return target["board"]
 
 
 def write(plan: Plan, board: Board, out: Path, samples: Samples | None, facts: Mapping[str, Any]) -> Path:

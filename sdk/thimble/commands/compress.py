@@ -52,7 +52,12 @@ def compress(recipe_path: Path, out: Path) -> dict[str, Any]:
         weight_scales=result.weight_scales,
     )
     accuracy = {**result.graph.meta.get("accuracy", {}), "int8": integer_accuracy(quantized, data)}
-    meta = {**quantized.meta, "accuracy": accuracy, "codecs": _codecs(recipe, quantized)}
+    meta = {
+        **quantized.meta,
+        "accuracy": accuracy,
+        "codecs": _codecs(recipe, quantized),
+        "target": attrs.asdict(recipe.target, filter=lambda _, value: value is not None),
+    }
     quantized = attrs.evolve(quantized, meta=meta)
     document = summary(smallest_plan(quantized))
     save(quantized, out / MODEL)

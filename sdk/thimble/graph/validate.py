@@ -126,6 +126,8 @@ def _meta(meta: Any) -> None:
         raise _InvalidError("meta.codecs must be a codec's name, or one for each layer")
     if not _table(accuracy, int | float) or not all(0 <= value <= 100 for value in accuracy.values()):
         raise _InvalidError("meta.accuracy must be a table of per cent")
+    if not _table(plain.get("target", {}), str):
+        raise _InvalidError("meta.target must be a table of names")
 
 
 def _table(value: Any, kind: Any) -> bool:
