@@ -85,3 +85,8 @@ def test_a_file_that_is_no_board_is_refused(tmp_path, text):
     (tmp_path / "x.toml").write_text(text)
     with pytest.raises(RecipeError, match="TMB3102"):
         read_board(tmp_path / "x.toml")
+
+
+def test_the_walk_through_shows_the_file_as_it_is():
+    page = (resource("boards").parent / "docs" / "adding_a_board.md").read_text()
+    assert (resource("boards") / "nucleo_l4r5zi.toml").read_text() in page

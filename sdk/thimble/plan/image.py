@@ -1,6 +1,6 @@
 """The model image: every constant of a model in one aligned, position-independent block of flash.
 
-Layout (docs/formats.md): a 16-byte header (magic ``TMB1``, version, length, CRC-32 of the rest), then the
+Layout (docs/image.md): a 16-byte header (magic ``TMB1``, version, length, CRC-32 of the rest), then the
 sections, widest alignment first so that nothing is padded but the ends of encoded weights.
 """
 
