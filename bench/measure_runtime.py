@@ -8,6 +8,7 @@ Example: ``PYTHONPATH=sdk python -m bench.measure_runtime``
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -184,10 +185,20 @@ const int8_t *output(const net_t *net) {{
     return _compiled(tools, target, source, source.name, folder)
 
 
+def firmware_hash() -> str:
+    """sha256 over the runtime's sources and headers: a table with another one is stale."""
+    digest = hashlib.sha256()
+    root = resource("firmware")
+    for path in sorted(p for folder in ("include", "src") for p in (root / folder).rglob("*.[ch]")):
+        digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()
+
+
 def main() -> None:
     cores = [target for name, target in TARGETS.items() if name != HOST]
     table = {
         "compilers": {arch: toolchain(arch).version for arch in ("arm", "riscv")},
+        "firmware": firmware_hash(),
         "flags": " ".join(toolchain("arm").c_flags),
         "targets": {target.name: measure(target) for target in cores},
     }

@@ -27,10 +27,19 @@ def need(core: str) -> None:
         pytest.skip("the table was measured with another compiler")
 
 
-@pytest.mark.parametrize("core, codec", [*((core, "auto") for core in CORES), ("cortex-m4", "sri")])
-def test_bounds_hold_and_are_tight(tmp_path, core, codec):
+CASES = [
+    *(("lenet", core, "auto") for core in CORES),
+    *(("zoo", core, "auto") for core in ("cortex-m0", "cortex-m3", "cortex-m7", "rv32imc")),
+    ("lenet", "cortex-m4", "sri"),
+    ("lenet", "cortex-m33", "sri+xor"),
+    ("tiny", "cortex-m0", "auto"),
+]
+
+
+@pytest.mark.parametrize("network, core, codec", CASES)
+def test_bounds_hold_and_are_tight(tmp_path, network, core, codec):
     need(core)
-    graph = NETWORKS["lenet"]()
+    graph = NETWORKS[network]()
     plan = make_plan(graph, core, "balanced", codec)
     project = write_project(plan, tmp_path / "p", emulated=(core,))
     bound = bounds(core, plan.steps)
@@ -39,6 +48,11 @@ def test_bounds_hold_and_are_tight(tmp_path, core, codec):
     stack = emulate.measure(project, core, noise(graph, 4), program=program).stack_bytes
     assert code <= bound.code <= 1.03 * code
     assert stack <= bound.stack <= stack + 64
+
+
+def test_the_table_is_of_these_sources():
+    """Where it is not: ``PYTHONPATH=sdk python -m bench.measure_runtime``."""
+    assert json.loads(measure_runtime.OUT.read_text())["firmware"] == measure_runtime.firmware_hash()
 
 
 @pytest.mark.parametrize("core", ["cortex-m4", "rv32imc"])

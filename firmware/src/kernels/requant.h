@@ -68,7 +68,20 @@ static inline int32_t tmb_quick_requantize(const tmb_channel_t *c, int32_t acc) 
     return (tmb_smmlar(acc * 2, c->multiplier, c->nudge) + tmb_sign(acc)) >> -c->shift;
 }
 
-/* n accumulators, bias included, to outputs `stride` bytes apart */
-void tmb_requantize_run(const tmb_channel_t *c, const int32_t *acc, uint32_t n, int8_t *y, uint32_t stride);
+/* n accumulators, bias included, to outputs `stride` bytes apart: where quick, and always */
+void tmb_requantize_quick(const tmb_channel_t *channel, const int32_t *acc, uint32_t n, int8_t *y,
+                          uint32_t stride);
+void tmb_requantize_any(const tmb_channel_t *channel, const int32_t *acc, uint32_t n, int8_t *y,
+                        uint32_t stride);
+
+/* two functions side by side rather than one in the other, so that neither pays for both frames */
+static inline void tmb_requantize_run(const tmb_channel_t *c, const int32_t *acc, uint32_t n, int8_t *y,
+                                      uint32_t stride) {
+    if (c->quick) {
+        tmb_requantize_quick(c, acc, n, y, stride);
+    } else {
+        tmb_requantize_any(c, acc, n, y, stride);
+    }
+}
 
 #endif
