@@ -96,7 +96,7 @@ def measure(net: Network, x: np.ndarray, y: np.ndarray, samples: int) -> dict[st
         graph = load(path)
     graph = attrs.evolve(graph, meta={**graph.meta, "codecs": net.codecs})
     with tempfile.TemporaryDirectory() as folder:
-        plan = make_plan(graph, "cortex-m4", "balanced", net.codecs)
+        plan = make_plan(graph, "cortex-m4", "size", net.codecs)
         project = write_project(plan, Path(folder) / "p", emulated=CORES)
         inputs = Path(folder) / "x.npz"
         np.savez(inputs, x=x[:samples], y=y[:samples])

@@ -11,10 +11,10 @@ START, END = "<!-- results -->", "<!-- /results -->"
 
 _HEAD = """\
 MNIST, 10,000 test images. Every number comes from `python -m bench.networks --readme`, which measures and
-writes this section; `make bench` runs it. "float" is the dense network before compression. The ratio counts
-every stored byte: weights, positions, biases, scales, tables, headers, padding. RAM is arena, static data and
-the stack's high-water mark. The last column counts the output elements that differ from the integer
-reference, over {samples} images on all {targets} targets.
+writes this section; `make bench` runs it. Every network is built with `--optimize size`. "float" is the dense
+network before compression. The ratio counts every stored byte: weights, positions, biases, scales, tables,
+headers, padding. RAM is arena, static data and the stack's high-water mark. The last column counts the output
+elements that differ from the integer reference, over {samples} images on all {targets} targets.
 """
 
 

@@ -44,7 +44,7 @@ def bench(folder: Path, *, targets: Sequence[str] = (), inputs: Path | None = No
                 "arena": plan.arena_bytes,
                 "stack": stack,
                 "static": size.static,
-                "total": plan.arena_bytes + size.static + (stack or 0),
+                "total": None if stack is None else plan.arena_bytes + size.static + stack,
             },
             "layers": [
                 {

@@ -21,7 +21,9 @@ def ops() -> dict[str, Any]:
     for name, cls in OPS.items():
         prefix = _KERNEL_OF.get(name, name)
         found = [k for k in kernels if prefix and re.fullmatch(rf"(depthwise_)?{prefix}(_\w+)?", k)]
-        rows.append({"op": name, "meaning": (cls.__doc__ or "").splitlines()[0], "kernels": found})
+        rows.append(
+            {"op": name, "meaning": (cls.__doc__ or "").splitlines()[0].replace("`", ""), "kernels": found}
+        )
     table(
         "operators",
         ["operator", "meaning", "kernels"],

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from thimble.board import load_board
 from thimble.codecs import limit_bytes
 from thimble.commands.output import table
 from thimble.graph.graph import Graph
@@ -13,12 +14,17 @@ from thimble.graph.ops import op_name
 from thimble.plan.make import AUTO, make_plan
 from thimble.plan.plan import Plan
 
-ANY_CORE = "cortex-m4"  # sizes of constants are the same on every core
+DEFAULT_CORE = "cortex-m4"
 
 
 def smallest_plan(graph: Graph) -> Plan:
-    """The plan whose image is smallest, within the codecs that the recipe asked for."""
-    return make_plan(graph, ANY_CORE, "size", graph.meta.get("codecs", AUTO))
+    """The plan of least flash, decoders counted, that ``build --optimize size`` makes.
+
+    It is for the core of the recipe's board, or a Cortex-M4, and within the codecs that the recipe asked for.
+    """
+    board = graph.meta.get("target", {}).get("board")
+    core = load_board(board).target if board else DEFAULT_CORE
+    return make_plan(graph, core, "size", graph.meta.get("codecs", AUTO))
 
 
 def summary(plan: Plan) -> dict[str, Any]:

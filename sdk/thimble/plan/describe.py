@@ -9,7 +9,7 @@ from thimble.plan.names import plain
 
 def comment(call: Call, graph: Graph) -> str:
     """One line: name, operator, shapes, MACs, bytes, codec, sparsity; safe inside a C comment."""
-    known = [graph.tensors[t] for t in call.reads.values() if t in graph.tensors]
+    known = [graph.tensors[t] for t in call.layer.inputs if t in graph.tensors]
     out = graph.tensors.get(call.writes)
     text = f"{plain(call.name)}: {call.op}"
     if known and out is not None:

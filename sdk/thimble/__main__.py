@@ -1,0 +1,5 @@
+"""``python -m thimble``: the command line."""
+
+from thimble.cli import main
+
+main()
