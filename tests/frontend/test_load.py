@@ -13,8 +13,9 @@ import pytest
 import torch
 from torch import nn
 
+from thimble.commands.load import load_model
 from thimble.errors import DataError, ModelError
-from thimble.frontend.load import load_float, load_model, load_module, load_program, load_weights
+from thimble.frontend.load import load_float, load_module, load_program, load_weights
 from thimble.graph.io import save
 
 MODEL = """

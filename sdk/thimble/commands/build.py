@@ -30,7 +30,7 @@ def build(
         RecipeError: TMB3023, neither the command nor the recipe names a board.
         FitError: TMB4001 too little flash, TMB4002 too little RAM; its ``facts`` are the sizes.
     """
-    from thimble.frontend.load import load_model
+    from thimble.commands.load import load_model
 
     if board_name is not None:
         load_board(board_name)  # a wrong name is told before a model is quantised

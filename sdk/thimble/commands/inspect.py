@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from thimble.commands.load import load_model
 from thimble.commands.summary import show_summary, smallest_plan, summary
-from thimble.frontend.load import load_model
 
 
 def inspect(model: Path, inputs: Path | None = None) -> dict[str, Any]:

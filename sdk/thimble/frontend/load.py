@@ -1,4 +1,4 @@
-"""Models as users have them: ``model.py:factory`` with a ``.pt`` of weights, ``.pt2`` and ``.thimble`` files.
+"""Models as users have them: ``model.py:factory`` with a ``.pt`` of weights, and ``.pt2`` files.
 
 Files are data: nothing in them is executed. (A ``model.py`` is the user's own program, and is.)
 """
@@ -19,53 +19,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from thimble.errors import DataError, ModelError
-from thimble.graph import io
+from thimble.errors import ModelError
 from thimble.graph.graph import Graph
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
-
-_FORMATS = "MODEL is a .thimble or a .pt2 file"
-
-
-def load_model(path: str | os.PathLike[str], calibration: str | os.PathLike[str] | None = None) -> Graph:
-    """The quantised graph of a model file, told apart by its suffix.
-
-    Args:
-        path: ``.thimble``, or ``.pt2`` (or a float ``.thimble``), which is quantised to int8 here.
-        calibration: an npz with samples ``x`` in the source model's layout; a float model needs them.
-
-    Raises:
-        ModelError: what ``graph.io.load`` and ``load_program`` say; the suffix is unknown (TMB1114), or a
-            float model comes without samples (TMB1115).
-        DataError: the samples do not suit.
-    """
-    path = Path(path)
-    match path.suffix.lower():
-        case ".thimble":
-            graph = io.load(path)
-        case ".pt2":
-            graph = load_program(path)
-        case _:
-            raise ModelError(
-                "TMB1114", f"{path.suffix or path.name!r} is no model format", where=str(path), hint=_FORMATS
-            )
-    if graph.is_quantized:
-        return graph
-    if calibration is None:
-        raise ModelError(
-            "TMB1115",
-            "the model is not quantised yet, and there are no samples to calibrate it",
-            where=str(path),
-            hint="pass --inputs x.npz with a few hundred samples x",
-        )
-    # what follows the front end is imported only for the float files that need it at once
-    from thimble.quantize.inputs import to_storage_layout
-    from thimble.quantize.post_training import quantize
-
-    samples = to_storage_layout(graph, _samples(Path(calibration)), graph.inputs[0])
-    return quantize(graph, samples.astype(np.float32))
 
 
 def load_float(
@@ -275,24 +233,3 @@ def _weights_only() -> Iterator[None]:
             del os.environ[name]
         else:
             os.environ[name] = before
-
-
-def _samples(path: Path) -> np.ndarray:
-    try:
-        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
-            x = file["x"]
-    except Exception as error:  # damage makes numpy and zipfile raise whatever they stumble over
-        raise DataError(
-            "TMB2032",
-            f"cannot read x from the npz file: {str(error) or type(error).__name__:.200}",
-            where=str(path),
-            hint="numpy.savez(path, x=x)",
-        ) from None
-    if x.dtype.kind != "f":
-        raise DataError(
-            "TMB2006",
-            f"samples are {x.dtype}; calibration needs the floats that the model was trained on",
-            where=str(path),
-            hint="e.g. x.astype('float32') / 255",
-        )
-    return x

@@ -1,0 +1,66 @@
+"""The model file that a command names, as a quantised Graph."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+
+from thimble.commands.inputs import read_arrays
+from thimble.errors import DataError, ModelError
+from thimble.graph import io
+from thimble.graph.graph import Graph
+from thimble.quantize.inputs import to_storage_layout
+from thimble.quantize.post_training import quantize
+
+_FORMATS = "MODEL is a .thimble or a .pt2 file"
+
+
+def load_model(path: str | os.PathLike[str], calibration: str | os.PathLike[str] | None = None) -> Graph:
+    """The quantised graph of a model file, told apart by its suffix.
+
+    Args:
+        path: ``.thimble``, or ``.pt2`` (or a float ``.thimble``), which is quantised to int8 here.
+        calibration: an npz with samples ``x`` in the source model's layout; a float model needs them.
+
+    Raises:
+        ModelError: what ``graph.io.load`` and ``load_program`` say; the suffix is unknown (TMB1114), or a
+            float model comes without samples (TMB1115).
+        DataError: the samples do not suit.
+    """
+    path = Path(path)
+    match path.suffix.lower():
+        case ".thimble":
+            graph = io.load(path)
+        case ".pt2":
+            from thimble.frontend.load import load_program  # brings torch, which a .thimble needs not
+
+            graph = load_program(path)
+        case _:
+            raise ModelError(
+                "TMB1114", f"{path.suffix or path.name!r} is no model format", where=str(path), hint=_FORMATS
+            )
+    if graph.is_quantized:
+        return graph
+    if calibration is None:
+        raise ModelError(
+            "TMB1115",
+            "the model is not quantised yet, and there are no samples to calibrate it",
+            where=str(path),
+            hint="pass --inputs x.npz with a few hundred samples x",
+        )
+    samples = to_storage_layout(graph, _samples(Path(calibration)), graph.inputs[0])
+    return quantize(graph, samples.astype(np.float32))
+
+
+def _samples(path: Path) -> np.ndarray:
+    x, _ = read_arrays(path)
+    if x.dtype.kind != "f":
+        raise DataError(
+            "TMB2006",
+            f"samples are {x.dtype}; calibration needs the floats that the model was trained on",
+            where=str(path),
+            hint="e.g. x.astype('float32') / 255",
+        )
+    return x
