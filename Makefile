@@ -27,7 +27,7 @@ demo: setup  ## the whole job on scikit-learn's digits, under 3 minutes
 	$(BIN)/thimble demo --out out/demo
 
 test: setup  ## the test suite
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 -rs
 
 lint: setup  ## ruff, mypy, clang-format, cppcheck
 	$(BIN)/ruff check sdk tests bench examples
