@@ -13,9 +13,12 @@ from cli_calls import refused, thimble, tree
 from quantized_networks import lenet, noise, tiny
 from thimble.board import boards, load_board
 from thimble.codegen.project import read_project
+from thimble.commands.build import check_fit
 from thimble.commands.evidence import keep, kept
 from thimble.commands.targets import plan_for
+from thimble.errors import FitError
 from thimble.graph.io import save
+from thimble.plan.make import make_plan
 
 
 @pytest.fixture
@@ -178,3 +181,9 @@ def test_no_board_anywhere_is_wrong_usage(tmp_path):
     assert done.exit_code == 2
     assert done.error["code"] == "TMB3023"
     assert not (tmp_path / "p").exists()
+
+
+def test_a_core_that_was_not_measured_is_no_fit():
+    plan = attrs.evolve(make_plan(tiny(), "cortex-m4"), bounds=None)
+    with pytest.raises(FitError, match="TMB4004"):
+        check_fit(plan, load_board("nucleo_l4r5zi"))

@@ -86,10 +86,15 @@ def board_environment(board: Board) -> BoardEnvironment:
 
 def check_fit(plan: Plan, board: Board) -> dict[str, Any]:
     """``fits``, ``flash`` and ``ram`` of a plan on a board, bytes; raises FitError if it does not fit."""
-    code = plan.bounds.code if plan.bounds else 0
-    stack = plan.bounds.stack if plan.bounds else 0
-    flash = {"need": code + plan.image_bytes, "have": board.flash_bytes}
-    ram = {"need": plan.arena_bytes + stack + STATIC_BYTES, "have": board.ram_bytes}
+    if plan.bounds is None:
+        raise FitError(
+            "TMB4004",
+            f"code and stack are not known: the runtime was not measured on {plan.core}",
+            where=f"{board.name} ({board.title})",
+            hint="python -m bench.measure_runtime measures every core",
+        )
+    flash = {"need": plan.bounds.code + plan.image_bytes, "have": board.flash_bytes}
+    ram = {"need": plan.arena_bytes + plan.bounds.stack + STATIC_BYTES, "have": board.ram_bytes}
     short = [
         (kind, f"{sizes['need']:,} bytes of {kind}, there are {sizes['have']:,}")
         for kind, sizes in (("flash", flash), ("RAM", ram))

@@ -23,7 +23,6 @@ import json
 import math
 import os
 import struct
-import tempfile
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -33,6 +32,7 @@ import attrs
 import numpy as np
 
 from thimble.errors import ModelError
+from thimble.files import write_whole
 from thimble.graph.graph import Graph, Layer, Quant, Tensor
 from thimble.graph.ops import OPS, op_name
 from thimble.graph.validate import MAX_ELEMENTS, validate
@@ -52,18 +52,9 @@ def save(graph: Graph, path: str | os.PathLike[str]) -> None:
     """
     content = dumps(graph)
     target = Path(path)
-    temporary = None
     try:
-        handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(temporary, 0o666 & ~umask)
-        os.replace(temporary, target)
+        write_whole(target, content)
     except OSError as error:
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
         raise ModelError(
             "TMB1008",
             f"cannot write the model: {error.strerror}",

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from pathlib import Path
 
 import jinja2
 
 from thimble.errors import DataError
+from thimble.files import write_whole
 from thimble.paths import resource
 from thimble.report import text
 from thimble.report.data import ReportData
@@ -28,18 +28,9 @@ def write_report(data: ReportData, path: str | os.PathLike[str]) -> Path:
     """
     target = Path(path)
     content = render_report(data)
-    temporary = None
     try:
-        handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-            file.write(content)
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(temporary, 0o666 & ~umask)
-        os.replace(temporary, target)
+        write_whole(target, content.encode())
     except OSError as error:
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
         raise DataError(
             "TMB2071",
             f"cannot write the report: {error.strerror}",
