@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from thimble.codecs import Encoded, scratch_bytes
+from thimble.codecs import CODECS, Encoded, scratch_bytes
 
 ROOT = Path(__file__).resolve().parents[2]
-CODEC_IDS = {"dense": 0, "sri": 1, "xor": 2, "sri+xor": 3}
+CODEC_IDS = {name: i for i, name in enumerate(CODECS)}
 FORM_IDS = {"list": 0, "row": 1, "fused": 2}
 STRICT = ["-std=c99", "-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Werror"]
 
@@ -25,12 +25,23 @@ def include_flags() -> list[str]:
     return [f"-I{ROOT / 'firmware/include'}", f"-I{ROOT / 'firmware/src'}"]
 
 
+def codec_table() -> str:
+    """``codecs.inc``: what the driver needs of each registered codec."""
+    lines = []
+    for codec in CODECS.values():
+        fused = f"tmb_fully_connected_{codec.c_name}_s8" if "fused" in codec.forms else "NULL"
+        lines.append(f"{{&tmb_{codec.c_name}_list, &tmb_{codec.c_name}_row, {fused}}},\n")
+    return "".join(lines)
+
+
 def build(folder: Path) -> Path:
     """Compiles the driver; returns the executable."""
     exe = folder / "decoder_driver"
+    (folder / "codecs.inc").write_text(codec_table())
     command = ["gcc", "-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all", *STRICT]
     command += [
         *include_flags(),
+        f"-I{folder}",
         str(Path(__file__).with_name("decoder_driver.c")),
         *sources(),
         "-o",

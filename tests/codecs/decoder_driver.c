@@ -10,19 +10,13 @@
 
 #include "thimble_kernels.h"
 
-static const tmb_source_t *const sources[][2] = {
-    {&tmb_dense_list, &tmb_dense_row},
-    {&tmb_sri_list, &tmb_sri_row},
-    {&tmb_xor_list, &tmb_xor_row},
-    {&tmb_sri_xor_list, &tmb_sri_xor_row},
-};
-
 typedef void fused_t(const tmb_fully_connected_t *, const uint8_t *, int8_t *);
-static fused_t *const fused[] = {
-    NULL,
-    tmb_fully_connected_sri_s8,
-    tmb_fully_connected_xor_s8,
-    tmb_fully_connected_sri_xor_s8,
+
+static const struct {
+    const tmb_source_t *list, *row;
+    fused_t *fused; /* or null */
+} codecs[] = {
+#include "codecs.inc"
 };
 
 static void *take(size_t size) {
@@ -91,10 +85,10 @@ int main(void) {
                                  (uint16_t)(head[6] / 4)};
         uint8_t *data = take(head[5]);
         if (head[1] == 2) {
-            run_fused(fused[head[0]], &w, data, head[6]);
+            run_fused(codecs[head[0]].fused, &w, data, head[6]);
         } else {
             void *scratch = malloc(head[6] ? head[6] : 1);
-            run_source(sources[head[0]][head[1]], head[1] == 0, &w, data, scratch);
+            run_source(head[1] ? codecs[head[0]].row : codecs[head[0]].list, head[1] == 0, &w, data, scratch);
             free(scratch);
         }
         free(data);

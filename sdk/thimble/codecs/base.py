@@ -6,6 +6,7 @@ are all that a decoder needs beside rows, cols, row_max and their own length; do
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -50,6 +51,11 @@ class Codec:
     decode: Callable[[Encoded], np.ndarray]
     scratch_bytes: Callable[[Encoded, str], int]
 
+    @property
+    def c_name(self) -> str:
+        """The name as it stands in the decoder's C names: ``tmb_<c_name>_list``."""
+        return re.sub(r"\W", "_", self.name)
+
 
 def as_matrix(weights: np.ndarray) -> np.ndarray:
     """The weights as a contiguous int8 matrix.
@@ -82,6 +88,16 @@ def damaged(codec: str, why: str) -> ModelError:
         f"encoded weights are damaged: {why}",
         where=codec,
         hint="encode the layer again from its integers",
+    )
+
+
+def cannot_hold(codec: str, why: str) -> ModelError:
+    """The error of a codec for matrices that its form has no bits for; the planner then leaves it out."""
+    return ModelError(
+        "TMB1304",
+        f"this codec cannot hold this matrix: {why}",
+        where=codec,
+        hint="use another codec, or auto",
     )
 
 

@@ -11,6 +11,7 @@ import attrs
 import numpy as np
 
 from thimble.codecs import CODECS, Encoded
+from thimble.errors import ModelError
 from thimble.plan.arena import align
 from thimble.plan.cost import instructions
 from thimble.plan.plan import Choice
@@ -33,8 +34,15 @@ class Kernel:
 
 
 def encode_all(weights: np.ndarray) -> dict[str, Encoded]:
-    """int8 ``[rows, cols]`` in every codec, ``{codec: Encoded}``."""
-    return {name: codec.encode(weights) for name, codec in CODECS.items()}
+    """int8 ``[rows, cols]`` in every codec that can hold it, ``{codec: Encoded}``."""
+    encoded = {}
+    for name, codec in CODECS.items():
+        try:
+            encoded[name] = codec.encode(weights)
+        except ModelError as error:
+            if error.code != "TMB1304":
+                raise
+    return encoded
 
 
 def options(low: Weighted, encoded: Mapping[str, Encoded], core: str) -> Iterator[Choice]:
@@ -47,7 +55,7 @@ def options(low: Weighted, encoded: Mapping[str, Encoded], core: str) -> Iterato
                 codec=codec,
                 form=kernel.form,
                 function=kernel.function,
-                source=f"tmb_{codec.replace('+', '_')}_{kernel.form}" if sourced else None,
+                source=f"tmb_{CODECS[codec].c_name}_{kernel.form}" if sourced else None,
                 encoded=enc,
                 scratch=kernel.scratch + align(CODECS[codec].scratch_bytes(enc, kernel.form)),
                 instructions=instructions(low, codec, kernel.function, core),
@@ -58,7 +66,8 @@ def _fully_connected(low: Weighted, enc: Encoded, dsp: str) -> Iterator[Kernel]:
     if enc.codec == "dense":
         yield Kernel("resident", f"tmb_fully_connected_resident{dsp}_s8", 0)
         return
-    yield Kernel("fused", f"tmb_fully_connected_{enc.codec.replace('+', '_')}_s8", 0)
+    if "fused" in CODECS[enc.codec].forms:
+        yield Kernel("fused", f"tmb_fully_connected_{CODECS[enc.codec].c_name}_s8", 0)
     yield Kernel("row", f"tmb_fully_connected_row{dsp}_s8", align(enc.cols))
 
 
