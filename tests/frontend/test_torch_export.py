@@ -118,6 +118,13 @@ FUNCTIONS: dict[str, nn.Module] = {
     "mean": Fn(lambda m, x: m.fc(x.mean((2, 3))), fc=nn.Linear(4, 3)),
     "mean kept": Fn(lambda m, x: x.mean((-1, -2), keepdim=True)),
     "pad": Fn(lambda m, x: F.pad(x, (1, 2, 0, 3))),
+    "pad channels": Fn(lambda m, x: F.pad(x, (0, 0, 0, 0, 2, 3))),
+    "pad channels and image": Fn(lambda m, x: F.pad(x, (1, 0, 0, 2, 0, 1))),
+    "subsample": Fn(lambda m, x: x[:, :, ::2, ::3]),
+    "subsample rows": Fn(lambda m, x: x[:, :, ::4]),
+    "shortcut without weights": Fn(
+        lambda m, x: F.pad(x[:, :, ::2, ::2], (0, 0, 0, 0, 1, 1)) + m.b(x), b=nn.Conv2d(4, 6, 3, 2, padding=1)
+    ),
     "add": Fn(lambda m, x: F.relu(x + m.other(x)), other=nn.Conv2d(4, 4, 1)),
     "add itself": Fn(lambda m, x: x + x),
     "cat channels": Fn(lambda m, x: torch.cat([x, m.other(x)], 1), other=nn.Conv2d(4, 2, 1)),
@@ -236,6 +243,10 @@ REFUSED: dict[str, tuple[nn.Module, str, str]] = {
     "linear at every position": (Fn(lambda m, x: m.b(x), b=nn.Linear(6, 2)), "last axis", "1x1"),
     "adaptive uneven": (Fn(lambda m, x: F.adaptive_avg_pool2d(x, 4)), "windows differ", "divides"),
     "reflection": (Fn(lambda m, x: F.pad(x, (1, 1, 1, 1), mode="reflect")), "other than zeros", "zeros"),
+    "batch padded": (Fn(lambda m, x: F.pad(x, (0, 0, 0, 0, 0, 0, 0, 1))), "a padding of", "channels"),
+    "channels sliced": (Fn(lambda m, x: x[:, :2]), "a slice of axis 1", "every n-th row"),
+    "rows sliced": (Fn(lambda m, x: x[:, :, 1::2]), "a slice of axis 2", "from the first on"),
+    "batch sliced": (Fn(lambda m, x: x[:1]), "a slice of axis 0", "every n-th row"),
     "batch mixed": (Fn(lambda m, x: x.reshape(-1, 108)), "mixes the batch", "flatten"),
     "dilated pool": (Fn(lambda m, x: F.max_pool2d(x, 2, dilation=2)), "dilated", "dilation=1"),
     "batch statistics": (

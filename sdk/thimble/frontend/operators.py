@@ -269,6 +269,26 @@ def _without_batch(call: Call) -> tuple[int, ...]:
     return tuple(shape[1:])
 
 
+@handles("aten.slice")
+def subsample(b: Builder, call: Call) -> Value:
+    """``x[:, :, ::2, ::2]``: a max-pool over single pixels, which takes every n-th row or column."""
+    x, step = call["self"], call["step"]
+    rank = len(x.shape) + 1
+    axis = call["dim"] % rank
+    size = call["batch"] if axis == 0 else x.shape[axis - 1]
+    whole = (call["start"] or 0) == 0 and (call["end"] is None or call["end"] >= size)
+    if whole and step == 1:
+        return x
+    if not whole or axis < 2 or rank not in (3, 4):
+        raise call.unsupported(
+            f"a slice of axis {axis} of {('N', *x.shape)}",
+            "slices may take every n-th row or column from the first on, e.g. x[:, :, ::2, ::2]",
+        )
+    stride = (step, 1) if axis == rank - 2 and rank == 4 else (1, step)
+    output = b.layer(call, MaxPool2D((1, 1), stride), b.as_image(call, x))
+    return image_value(output, b.tensors[output].shape, rank - 1)
+
+
 @handles("aten.contiguous", "aten.clone", "aten.dropout", "aten.dropout_", "aten.feature_dropout")
 @handles("aten.alias", "aten.detach", "aten.detach_", "aten.lift_fresh_copy")
 def identity(b: Builder, call: Call) -> Value:
@@ -343,8 +363,21 @@ def pad(b: Builder, call: Call) -> Value:
     spatial = len(x.shape) - 1
     if call.arguments.get("mode", "constant") != "constant" or value != 0:
         raise call.unsupported("padding with something other than zeros", "pad with zeros")
-    if spatial not in (1, 2) or any(amounts[2 * spatial :]) or min(amounts) < 0:
-        raise call.unsupported(f"a padding of {amounts}", "pad the spatial axes by amounts >= 0")
-    left, right, top, bottom = (amounts + [0] * 4)[:4]
-    output = b.layer(call, Pad((top, bottom, left, right)), b.as_image(call, x))
+    if spatial not in (1, 2) or any(amounts[2 * spatial + 2 :]) or min(amounts) < 0:
+        raise call.unsupported(f"a padding of {amounts}", "pad channels and spatial axes by amounts >= 0")
+    frame, channels = amounts[: 2 * spatial], amounts[2 * spatial : 2 * spatial + 2]
+    output = b.as_image(call, x)
+    if any(frame) or not any(channels):
+        left, right, top, bottom = (frame + [0] * 4)[:4]
+        output = b.layer(call, Pad((top, bottom, left, right)), output)
+    if any(channels):
+        output = _pad_channels(b, call, output, *channels)
     return image_value(output, b.tensors[output].shape, spatial + 1)
+
+
+def _pad_channels(b: Builder, call: Call, image: str, before: int, after: int) -> str:
+    """Channels of zeros: a frame around the columns of ``(H * W, C, 1)``, which are the channels."""
+    height, width, channels = b.tensors[image].shape
+    columns = b.stored_as(call, image, (height * width, channels, 1))
+    framed = b.layer(call, Pad((0, 0, before, after)), columns, suffix="channels")
+    return b.stored_as(call, framed, (height, width, channels + before + after))
