@@ -35,6 +35,16 @@ typedef struct {
     uint16_t scratch; /* 4-byte words of scratch for the decoder; one that needs more decodes nothing */
 } tmb_weights_t;
 
+/* Where a matrix's encoded bytes are and how many. Only these two know how the image is addressed. */
+static inline const uint8_t *tmb_weights_data(const tmb_weights_t *w, const uint8_t *image) {
+    return image + w->data;
+}
+
+static inline uint32_t tmb_weights_bytes(const tmb_weights_t *w, const uint8_t *image) {
+    (void)image;
+    return w->bytes;
+}
+
 /* bias and requantisation, per channel or per tensor */
 typedef struct {
     uint32_t bias;       /* image offset of rows biases; the input's zero point is folded in */
@@ -80,7 +90,7 @@ void tmb_fully_connected_sri_xor_s8(const tmb_fully_connected_t *op, const uint8
 /* dense row: op->source decodes a row, then a dot product. scratch: align4(cols) + codec(row) */
 void tmb_fully_connected_row_s8(const tmb_fully_connected_t *op, const uint8_t *image, int8_t *arena);
 void tmb_fully_connected_row_dsp_s8(const tmb_fully_connected_t *op, const uint8_t *image, int8_t *arena);
-/* resident: int8 rows read in place from image + w.data, four at once */
+/* resident: int8 rows read in place from tmb_weights_data(), four at once */
 void tmb_fully_connected_resident_s8(const tmb_fully_connected_t *op, const uint8_t *image, int8_t *arena);
 void tmb_fully_connected_resident_dsp_s8(const tmb_fully_connected_t *op, const uint8_t *image,
                                          int8_t *arena);
@@ -110,7 +120,7 @@ void tmb_conv2d_list_dsp_s8(const tmb_conv2d_t *op, const uint8_t *image, int8_t
  * scratch: align4(cols) + codec(row) */
 void tmb_conv2d_row_s8(const tmb_conv2d_t *op, const uint8_t *image, int8_t *arena);
 void tmb_conv2d_row_dsp_s8(const tmb_conv2d_t *op, const uint8_t *image, int8_t *arena);
-/* resident: int8 rows read in place from image + w.data */
+/* resident: int8 rows read in place from tmb_weights_data() */
 void tmb_conv2d_resident_s8(const tmb_conv2d_t *op, const uint8_t *image, int8_t *arena);
 /* the same, two channels at two positions at once. scratch: 4 * align4(cols) */
 void tmb_conv2d_resident_dsp_s8(const tmb_conv2d_t *op, const uint8_t *image, int8_t *arena);

@@ -24,7 +24,7 @@ static const int8_t *next_row(state_t *s) {
     if (s->row >= s->w->rows) {
         fail("read past the last row");
     }
-    return (const int8_t *)s->image + s->w->data + (size_t)s->row++ * s->w->cols;
+    return (const int8_t *)tmb_weights_data(s->w, s->image) + (size_t)s->row++ * s->w->cols;
 }
 
 static uint32_t row_next(void *state, void *out) {

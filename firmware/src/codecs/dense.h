@@ -13,10 +13,10 @@ typedef struct {
 static inline void tmb_dense_open(tmb_dense_t *it, const tmb_weights_t *w, const uint8_t *image,
                                   void *scratch) {
     (void)scratch;
-    const void *data = image + w->data;
+    const void *data = tmb_weights_data(w, image);
     it->next = (const int8_t *)data;
     it->row_end = it->next;
-    it->end = it->next + w->bytes;
+    it->end = it->next + tmb_weights_bytes(w, image);
     it->cols = w->cols;
     it->row_max = w->row_max;
 }

@@ -46,7 +46,8 @@ uint32_t tmb_sri_band(const uint8_t *bitmap, uint32_t size, uint32_t bit, uint32
                       uint16_t *map);
 
 static inline void tmb_sri_open(tmb_sri_t *it, const tmb_weights_t *w, const uint8_t *image, void *scratch) {
-    tmb_sri_open_at(it, image + w->data, w->bytes, w->rows, w->cols, scratch, w->scratch);
+    tmb_sri_open_at(it, tmb_weights_data(w, image), tmb_weights_bytes(w, image), w->rows, w->cols, scratch,
+                    w->scratch);
     it->row_max = w->row_max;
 }
 

@@ -13,8 +13,8 @@ static uint32_t read_counts(const uint8_t *data, uint32_t count, uint32_t wide, 
 }
 
 void tmb_sri_xor_open(tmb_sri_xor_t *it, const tmb_weights_t *w, const uint8_t *image, void *scratch) {
-    const uint8_t *data = image + w->data;
-    const uint32_t bytes = w->bytes;
+    const uint8_t *data = tmb_weights_data(w, image);
+    const uint32_t bytes = tmb_weights_bytes(w, image);
     uint32_t at = 0;
     it->data = data;
     it->planes = (tmb_planes_t *)scratch;

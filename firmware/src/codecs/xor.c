@@ -1,8 +1,9 @@
 #include "xor.h"
 
 void tmb_xor_open(tmb_xor_t *it, const tmb_weights_t *w, const uint8_t *image, void *scratch) {
-    const uint8_t *data = image + w->data;
-    const uint32_t kind = w->bytes ? data[0] : 255u;
+    const uint8_t *data = tmb_weights_data(w, image);
+    const uint32_t bytes = tmb_weights_bytes(w, image);
+    const uint32_t kind = bytes ? data[0] : 255u;
     uint32_t *words = (uint32_t *)scratch;
     uint32_t at = 1, table = 0;
     it->data = data;
@@ -18,14 +19,14 @@ void tmb_xor_open(tmb_xor_t *it, const tmb_weights_t *w, const uint8_t *image, v
     const void *values = data + 2;
     if (code >= TMB_SRI_TABLES) {
         /* a field may index past the table, never past the data */
-        if (w->bytes < 2 || w->bytes - 2u < (uint32_t)1 << width) {
+        if (bytes < 2 || bytes - 2u < (uint32_t)1 << width) {
             return;
         }
         at = 3u + data[1];
     } else {
         table = (((uint32_t)1 << width) + 3u) >> 2;
     }
-    const uint32_t used = at <= w->bytes ? tmb_planes_open(it->planes, w->scratch, data, w->bytes, &at) : 0;
+    const uint32_t used = at <= bytes ? tmb_planes_open(it->planes, w->scratch, data, bytes, &at) : 0;
     if (kind > 31 || used == 0 || it->planes->count != width || used + table > w->scratch) {
         return;
     }
@@ -38,9 +39,9 @@ void tmb_xor_open(tmb_xor_t *it, const tmb_weights_t *w, const uint8_t *image, v
     const uint32_t places = (uint32_t)w->rows * w->cols;
     uint32_t size = (places + 7u) >> 3;
     if (kind & 16) {
-        size = tmb_leb128(data, w->bytes, &at);
+        size = tmb_leb128(data, bytes, &at);
     }
-    if (size > w->bytes - at) {
+    if (size > bytes - at) {
         return;
     }
     tmb_planes_start(it->planes, at + size, places);

@@ -98,7 +98,7 @@ static TMB_NOINLINE void finish(const tmb_conv2d_t *op, const uint8_t *image, ui
 static void channels(const tmb_conv2d_t *op, const uint8_t *image, uint32_t first, uint32_t end,
                      const int16_t *patch, uint32_t n, int8_t *y) {
     const uint32_t cols = op->w.cols;
-    const int8_t *row = (const int8_t *)image + op->w.data + first * cols;
+    const int8_t *row = (const int8_t *)tmb_weights_data(&op->w, image) + first * cols;
     for (uint32_t o = first; o < end; o += 2) {
         /* the last of an odd number pairs with itself */
         const int paired = o + 1 < end;

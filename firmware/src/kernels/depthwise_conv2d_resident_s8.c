@@ -2,7 +2,7 @@
 
 /* a window's taps lie in_c bytes apart: as a list they cost no more than a row would */
 void tmb_depthwise_conv2d_resident_s8(const tmb_conv2d_t *op, const uint8_t *image, int8_t *arena) {
-    const int8_t *row = (const int8_t *)image + op->w.data;
+    const int8_t *row = (const int8_t *)tmb_weights_data(&op->w, image);
     void *scratch = arena + op->scratch;
     tmb_nz_t *taps = scratch;
     for (uint32_t i = 0; i < op->w.cols; i++) {

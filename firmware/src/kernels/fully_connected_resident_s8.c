@@ -21,7 +21,7 @@ static TMB_NOINLINE void four_rows(const int8_t *x, const int8_t *w0, uint32_t c
 
 void tmb_fully_connected_resident_s8(const tmb_fully_connected_t *op, const uint8_t *image, int8_t *arena) {
     const uint32_t cols = op->w.cols, rows = op->w.rows;
-    const int8_t *row = (const int8_t *)image + op->w.data;
+    const int8_t *row = (const int8_t *)tmb_weights_data(&op->w, image);
     const int8_t *x = arena + op->input;
     int8_t *y = arena + op->output;
     for (uint32_t o = 0; o < rows;) {
