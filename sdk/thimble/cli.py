@@ -134,10 +134,35 @@ def verify(
 
 
 @app.command()
-def bench(folder: Project, target: Targets = [], inputs: Inputs = None, json: Json = False) -> None:  # noqa: B006
-    """Measure instructions, cycles, flash and RAM, per layer."""
+def bench(
+    folder: Annotated[
+        Path | None, typer.Argument(metavar="[DIR]", help="A folder that `thimble build` wrote.")
+    ] = None,
+    target: Targets = [],  # noqa: B006
+    inputs: Inputs = None,
+    decoders: Annotated[
+        bool, typer.Option("--decoders", help="Measure the codecs' decoders, not a project.")
+    ] = False,
+    codec: Annotated[list[str], typer.Option(help="With --decoders: only these codecs.")] = [],  # noqa: B006
+    density: Annotated[float, typer.Option(min=0, max=1, help="With --decoders: share of non-zeros.")] = 0.1,
+    bits: Annotated[int, typer.Option(min=1, max=8, help="With --decoders: width of the values.")] = 4,
+    rows: Annotated[int, typer.Option(min=1, max=65535, help="With --decoders: the matrix's rows.")] = 64,
+    cols: Annotated[
+        list[int], typer.Option(min=1, max=65535, help="With --decoders: its columns, 784.")
+    ] = [],  # noqa: B006
+    json: Json = False,
+) -> None:
+    """Measure instructions, cycles, flash and RAM, per layer; or what decoding costs, per codec."""
+    if decoders == (folder is not None):
+        raise typer.BadParameter("give either a project's DIR or --decoders")
 
     def work() -> dict[str, Any]:
+        if folder is None:
+            from thimble.commands.bench_decoders import bench_decoders
+
+            return bench_decoders(
+                targets=target, codecs=codec, density=density, bits=bits, rows=rows, cols=cols
+            )
         from thimble.commands.bench import bench as run
 
         return run(folder, targets=target, inputs=inputs)

@@ -11,7 +11,7 @@ import pytest
 from toy_project import write_toy
 
 from thimble import emulate
-from thimble.emulate import host, isa, platformio, qemu, toolchain
+from thimble.emulate import host, platformio, qemu, toolchain
 from thimble.errors import DataError, ToolError, VerifyError
 
 pytestmark = pytest.mark.skipif(
@@ -48,7 +48,7 @@ def test_an_access_out_of_bounds_is_located(broken, monkeypatch, core, flags, wh
 
 def test_endless_loops_end(broken, monkeypatch):
     program = built(broken, monkeypatch, "cortex-m4", "-DTOY_HANG")
-    monkeypatch.setattr(isa, "_TIMEOUT_US", 200_000)
+    monkeypatch.setattr("thimble.emulate.core._TIMEOUT_US", 200_000)
     with pytest.raises(VerifyError, match="TMB6004"):
         emulate.measure(broken.folder, "cortex-m4", broken.x, emulator="isa", program=program)
     if shutil.which("qemu-system-arm"):
