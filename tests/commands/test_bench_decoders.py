@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import attrs
 import numpy as np
 import pytest
@@ -74,6 +77,20 @@ def test_the_command_prints_its_document():
     assert outcome.exit_code == 0
     assert [case["cols"] for case in outcome.document["cases"]] == [30, 30, 31, 31]
     assert "per non-zero" in outcome.stderr
+
+
+def test_every_key_is_documented():
+    page = (Path(__file__).resolve().parents[2] / "docs" / "cli.md").read_text()
+    text = page[page.index("### `thimble bench --decoders`") :].split("\n## ")[0]
+    words = {word for piece in re.findall(r"`([^`]+)`", text) for word in re.findall(r"\w+", piece)}
+
+    def keys(value):
+        if isinstance(value, list):
+            return set().union(*map(keys, value))
+        return set(value).union(*map(keys, value.values())) if isinstance(value, dict) else set()
+
+    document = bench_decoders(rows=1, cols=[9], codecs=["dense"])
+    assert keys(document) - {"dense", *CORES} <= words
 
 
 def test_a_project_or_the_decoders():
