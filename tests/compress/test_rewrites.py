@@ -221,6 +221,33 @@ def test_an_activation_that_lifts_a_dead_channel_is_folded_too():
     np.testing.assert_allclose(run(small), run(graph), rtol=1e-5, atol=1e-6)
 
 
+def test_dead_channels_are_found_through_batch_norm():
+    rng = np.random.default_rng(3)
+    norm = {
+        "gamma": np.array([2, 1, 1, 1], np.float32),
+        "beta": np.array([1.5, -1, 0.5, 0], np.float32),
+        "mean": np.array([0.25, 0, 0, 0], np.float32),
+        "var": np.array([1, 4, 1, 1], np.float32),
+    }
+    layers = [
+        conv(rng, "a", "x", 4, 1),
+        Layer("n", BatchNorm(), ("a",), "n", norm),
+        Layer("r", Activation((0.0, None)), ("n",), "r"),
+        conv(rng, "b", "r", 3, 4, kernel=1),
+        fc(rng, "g", "b", 2, 108),
+    ]
+    shapes = {"x": (8, 8, 1), **dict.fromkeys("anr", (6, 6, 4)), "b": (6, 6, 3), "g": (2,)}
+    graph = with_dead(make(layers, shapes), "a", [0, 1])  # a positive constant, and one that ReLU cuts off
+    b = graph.layer("b")
+    weight = b.weight.copy()
+    weight[..., 2] = 0  # nothing reads channel 2
+    changed = attrs.evolve(b, params={**b.params, "weight": weight})
+    graph = attrs.evolve(graph, layers=tuple(changed if x is b else x for x in graph.layers))
+    small = validate(remove_dead_channels(graph))
+    assert len(small.layer("a").weight) == len(small.layer("n").params["gamma"]) == 1
+    np.testing.assert_allclose(run(small), run(graph), rtol=1e-4, atol=1e-5)
+
+
 def test_what_nothing_reads_goes_all_the_way_back():
     graph = mlp()
     last = graph.layer("fc3")

@@ -11,8 +11,19 @@ import attrs
 import numpy as np
 
 from thimble.compress.rewrites.channels import flat_mask, is_depthwise, removable, remove_channels
+from thimble.compress.rewrites.fold_batch_norm import affine
 from thimble.graph.graph import Graph, Layer
-from thimble.graph.ops import Activation, AvgPool2D, Clamp, Conv2D, FullyConnected, MaxPool2D, Reshape
+from thimble.graph.ops import (
+    NO_CLAMP,
+    Activation,
+    AvgPool2D,
+    BatchNorm,
+    Clamp,
+    Conv2D,
+    FullyConnected,
+    MaxPool2D,
+    Reshape,
+)
 
 
 def remove_dead_channels(graph: Graph) -> Graph:
@@ -52,12 +63,20 @@ def _clamped(values: np.ndarray, clamp: Clamp) -> np.ndarray:
 
 
 def _passes(graph: Graph, layer: Layer) -> bool:
-    """Whether the layer hands a constant channel on as the same constant."""
+    """Whether the layer hands a constant channel on as a constant channel."""
     if isinstance(layer.op, MaxPool2D | AvgPool2D):
         return True  # padding never wins and never counts
-    return isinstance(layer.op, Activation) or (
+    return isinstance(layer.op, Activation | BatchNorm) or (
         isinstance(layer.op, Reshape) and len(graph.tensors[layer.output].shape) == 1
     )
+
+
+def _handed_on(layer: Layer, values: np.ndarray) -> np.ndarray:
+    """What a layer that passes channels makes of their constants."""
+    if isinstance(layer.op, BatchNorm):
+        factor, offset = affine(layer)
+        return factor * values + offset
+    return _clamped(values, getattr(layer.op, "clamp", NO_CLAMP))
 
 
 def _read(graph: Graph, tensor: str) -> np.ndarray:
@@ -92,7 +111,7 @@ def _foldable(graph: Graph, tensor: str, value: np.ndarray) -> np.ndarray:
             flat = np.tile(value, graph.tensors[layer.output].size // len(value))
             can &= _foldable(graph, layer.output, flat).reshape(-1, len(value)).all(axis=0)
         elif _passes(graph, layer):
-            can &= _foldable(graph, layer.output, _clamped(value, getattr(layer.op, "clamp", (None, None))))
+            can &= _foldable(graph, layer.output, _handed_on(layer, value))
         else:
             can[:] = False
     return can
@@ -111,8 +130,7 @@ def _fold(graph: Graph, tensor: str, value: np.ndarray, dead: np.ndarray) -> Gra
             flat = flat_mask(graph, layer, value), flat_mask(graph, layer, dead)
             graph = _fold(graph, layer.output, *flat)
         else:
-            value = _clamped(value, getattr(layer.op, "clamp", (None, None)))
-            graph = _fold(graph, layer.output, value, dead)
+            graph = _fold(graph, layer.output, _handed_on(layer, value), dead)
     return graph
 
 

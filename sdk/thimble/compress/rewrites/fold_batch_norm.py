@@ -34,8 +34,8 @@ def fold_batch_norm(graph: Graph) -> Graph:
     return validate(fuse_activations(graph))
 
 
-def _affine(layer: Layer) -> tuple[np.ndarray, np.ndarray]:
-    """factor and offset, float64 ``[C]``."""
+def affine(layer: Layer) -> tuple[np.ndarray, np.ndarray]:
+    """A BatchNorm's factor and offset, float64 ``[C]``."""
     assert isinstance(layer.op, BatchNorm)
     p = {key: value.astype(np.float64) for key, value in layer.params.items()}
     factor = p["gamma"] / np.sqrt(p["var"] + layer.op.epsilon)
@@ -49,7 +49,7 @@ def _into_producer(graph: Graph, norm: Layer) -> Graph | None:
         return None
     if producer.op.clamp != NO_CLAMP or len(graph.consumers(between)) > 1 or between in graph.outputs:
         return None
-    factor, offset = _affine(norm)
+    factor, offset = affine(norm)
     shape = (-1,) + (1,) * (producer.weight.ndim - 1)
     params = {
         "weight": _float32(producer.weight * factor.reshape(shape)),
@@ -66,7 +66,7 @@ def _into_consumer(graph: Graph, norm: Layer) -> Graph | None:
     if len(consumers) != 1 or between in graph.outputs:
         return None
     consumer = consumers[0]
-    factor, offset = _affine(norm)
+    factor, offset = affine(norm)
     weight = consumer.weight.astype(np.float64) if consumer.has_weights else np.empty(0)
     match consumer.op:
         case FullyConnected():
@@ -88,7 +88,7 @@ def _into_consumer(graph: Graph, norm: Layer) -> Graph | None:
 
 
 def _as_depthwise(graph: Graph, norm: Layer) -> Graph:
-    factor, offset = _affine(norm)
+    factor, offset = affine(norm)
     params = {"weight": _float32(factor.reshape(-1, 1, 1, 1)), "bias": _float32(offset)}
     op = Conv2D((1, 1), groups=len(factor))
     shape = graph.tensors[norm.output].shape
