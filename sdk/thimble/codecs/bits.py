@@ -6,7 +6,7 @@ import numpy as np
 
 from thimble.codecs.base import damaged
 
-_CHUNK = 1 << 18  # fields expanded to bits at a time: bounds memory to a few MB
+_CHUNK = 1 << 18  # fields in hand at a time: bounds memory to a few MB
 
 
 class BitWriter:
@@ -30,10 +30,25 @@ class BitWriter:
         values = np.atleast_1d(np.asarray(values, np.uint64))
         widths = np.broadcast_to(np.asarray(widths, np.int64), values.shape)
         for start in range(0, len(values), _CHUNK):
-            value, width = values[start : start + _CHUNK], widths[start : start + _CHUNK]
-            columns = np.arange(width.max(initial=0))
-            bits = (value[:, None] >> columns.astype(np.uint64)) & np.uint64(1)
-            self.write_bits(bits[columns < width[:, None]])
+            self._pack(values[start : start + _CHUNK], widths[start : start + _CHUNK])
+
+    def _pack(self, values: np.ndarray, widths: np.ndarray) -> None:
+        """Lays fields into words of 64 bits: each into the word that it starts in, and what is over into
+        the next."""
+        ends = len(self._rest) + np.cumsum(widths)
+        end = int(ends[-1])
+        starts = ends - widths
+        word, shift = starts >> 6, (starts & 63).astype(np.uint64)
+        words = np.zeros((end >> 6) + 1, "<u8")
+        first = np.flatnonzero(np.diff(word, prepend=-1))
+        words[word[first]] = np.bitwise_or.reduceat(values << shift, first)
+        over = np.flatnonzero(ends - 1 >> 6 > word)  # one field at most crosses into a word
+        words[word[over] + 1] |= values[over] >> (np.uint64(64) - shift[over])
+        stream = words.view(np.uint8)
+        stream[:1] |= np.packbits(self._rest, bitorder="little").sum(dtype=np.uint8)
+        self.bits += end - len(self._rest)
+        self._parts.append(stream[: end >> 3].tobytes())
+        self._rest = np.unpackbits(stream[end >> 3 : (end >> 3) + 1], bitorder="little")[: end & 7]
 
     def getvalue(self, fill: int = 0) -> bytes:
         """The bytes so far, the last one filled up with ``fill``."""
