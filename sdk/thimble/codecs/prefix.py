@@ -113,17 +113,23 @@ def limited_lengths(counts: np.ndarray, limit: int) -> np.ndarray:
     Package-merge (Larmore, Hirschberg 1990).
     ``2**limit`` may not be below the number of counts, which is at least two.
     """
-    leaves = sorted((int(count), (symbol,)) for symbol, count in enumerate(counts))
-    merged: list[tuple[int, tuple[int, ...]]] = []
+    n = len(counts)
+    leaves = np.asarray(counts, np.int64)[::-1]
+    merged = np.zeros(0, np.int64)
+    is_leaf = []
     for _ in range(limit):
-        row = sorted(leaves + merged, key=lambda item: item[0])
-        merged = [
-            (a[0] + b[0], a[1] + b[1]) for a, b in zip(row[::2], row[1::2], strict=False)
-        ]  # an odd last one drops out
-    lengths = np.zeros(len(counts), np.int64)
-    for _, members in merged[: len(counts) - 1]:
-        np.add.at(lengths, np.array(members), 1)
-    return np.sort(lengths)
+        row = np.concatenate([leaves, merged])
+        order = np.argsort(row, kind="stable")
+        is_leaf.append(order < n)
+        row = row[order]
+        merged = row[0 : len(row) - 1 : 2] + row[1::2]  # an odd last one drops out
+    lengths = np.zeros(n, np.int64)
+    taken = 2 * (n - 1)
+    for leaf in reversed(is_leaf):  # a leaf lengthens its symbol, a package takes two of the row before
+        found = int(np.count_nonzero(leaf[:taken]))
+        lengths[:found] += 1
+        taken = 2 * (taken - found)
+    return lengths[::-1]
 
 
 def parse_header(data: bytes, length: int, where: str) -> tuple[PrefixCode, int]:
