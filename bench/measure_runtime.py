@@ -136,7 +136,7 @@ def _model(tools: Toolchain, target: Target, folder: Path) -> dict[str, dict[str
     """Bytes and stack of a generated model's own functions; ``run`` grows with its number of steps."""
     few, many = (_synthetic(tools, target, steps, folder) for steps in (_FEW, _MANY))
     step = -(-(many["run"].bytes - few["run"].bytes) // (_MANY - _FEW))
-    fixed = sum(many[name].bytes for name in ("init", "input", "output"))
+    fixed = sum(many[name].bytes for name in ("init", "contract", "input", "output"))
     return {
         "model": {
             "fixed": fixed + few["run"].bytes - _FEW * step,
@@ -156,6 +156,8 @@ def _synthetic(tools: Toolchain, target: Target, steps: int, folder: Path) -> di
         f"""#include "thimble_kernels.h"
 typedef struct {{ const uint8_t *image; int8_t *arena; }} net_t;
 {descriptors}
+extern const tmb_contract_t contract;
+const tmb_contract_t contract = {{1, 2, 3, 4}};
 tmb_status_t init(net_t *net, const uint8_t *image, size_t n, uint8_t *arena, size_t m);
 tmb_status_t init(net_t *net, const uint8_t *image, size_t n, uint8_t *arena, size_t m) {{
     if (net == NULL || image == NULL || arena == NULL) {{
@@ -166,7 +168,7 @@ tmb_status_t init(net_t *net, const uint8_t *image, size_t n, uint8_t *arena, si
     }}
     net->image = image;
     net->arena = (int8_t *)arena;
-    return tmb_image_check(image, n, 1234567u, 3456789012u);
+    return tmb_image_check(image, n, &contract);
 }}
 int8_t *input(net_t *net);
 int8_t *input(net_t *net) {{

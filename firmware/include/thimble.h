@@ -12,8 +12,8 @@ extern "C" {
 #endif
 
 #define TMB_VERSION_STRING "0.1.0"
-#define TMB_IMAGE_VERSION 1u
-#define TMB_IMAGE_HEADER_BYTES 16u
+#define TMB_IMAGE_VERSION 2u
+#define TMB_IMAGE_HEADER_BYTES 20u
 
 /* arenas and images start at a multiple of this many bytes */
 #define TMB_ALIGNMENT 4u
@@ -31,12 +31,22 @@ typedef enum {
     TMB_ERR_VERSION = -4,  /* other format */
     TMB_ERR_LENGTH = -5,   /* truncated image */
     TMB_ERR_CRC = -6,      /* damaged image */
-    TMB_ERR_MODEL = -7     /* other model's image */
+    TMB_ERR_MODEL = -7,    /* other model's image */
+    TMB_ERR_SECTION = -8,  /* sections out of order or out of bounds */
+    TMB_ERR_CONSTANT = -9  /* bias, multiplier or shift out of range */
 } tmb_status_t;
 
-/* Checks an image's alignment, magic, version, length, CRC-32 and that it is the model whose CRC the
- * generated code expects. image: multiple of 4; size: bytes readable there. */
-tmb_status_t tmb_image_check(const uint8_t *image, size_t size, uint32_t length, uint32_t crc);
+/* What generated code holds its image to; docs/image.md. */
+typedef struct {
+    uint32_t structure;   /* CRC-32 of what the code takes for granted */
+    uint32_t constants;   /* the header's last word: sections, and where the constants end */
+    uint32_t multipliers; /* in the image, and as many shifts */
+    uint32_t biases;      /* of 32 bits */
+} tmb_contract_t;
+
+/* Checks all of an image that a kernel will trust. image: multiple of 4; size: bytes readable there, which
+ * may be more than the image's own. */
+tmb_status_t tmb_image_check(const uint8_t *image, size_t size, const tmb_contract_t *contract);
 
 /* Index of the largest element, the first of equals; n >= 1. */
 size_t tmb_argmax_s8(const int8_t *x, size_t n);

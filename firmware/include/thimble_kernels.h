@@ -1,11 +1,12 @@
 /* thimble_kernels.h: descriptors and prototypes of the kernels that generated code calls.
  *
  * Contract of every kernel: bit-exact with Thimble's integer reference, which is TFLite's; trusts its
- * descriptor (static asserts and the generator vouch for it), never the bits of the image. A kernel gets its
- * descriptor, the image (constants in flash) and the arena (all activations and scratch); descriptors
- * hold byte offsets into the two. Layouts: activations NHWC int8 (-128..127), weights [O][KH][KW][I / groups]
- * int8. Nothing is kept between calls; a kernel writes its output and its scratch and nothing else, and the
- * generator, who owns the arena, keeps inputs, output and scratch apart unless a comment allows otherwise.
+ * descriptor (static asserts and the generator vouch for it) and what init checks of the image, never the
+ * bits of encoded weights. A kernel gets its descriptor, the image (constants in flash) and the arena (all
+ * activations and scratch); descriptors hold byte offsets into the two, and the image's table those of
+ * encoded weights. Layouts: activations NHWC int8 (-128..127), weights [O][KH][KW][I / groups] int8. Nothing
+ * is kept between calls; a kernel writes its output and its scratch and nothing else, and the generator, who
+ * owns the arena, keeps inputs, output and scratch apart unless a comment allows otherwise.
  *
  * Scratch in bytes is exact. align4(n) is n rounded up to a multiple of 4; codec(form) is what the decoder
  * asks for in that form. A kernel that names no scratch uses none, and its descriptor's offset is not read.
@@ -27,22 +28,23 @@ typedef struct {
 
 /* encoded weights, rows x cols, one row per output channel */
 typedef struct {
-    uint32_t data;    /* image offset, multiple of 4 */
-    uint32_t bytes;   /* encoded length */
     uint16_t rows;    /* output channels */
     uint16_t cols;    /* weights per channel */
     uint16_t row_max; /* most non-zeros that a row may hold: the list's capacity */
     uint16_t scratch; /* 4-byte words of scratch for the decoder; one that needs more decodes nothing */
+    uint16_t section; /* which of the image's */
 } tmb_weights_t;
 
-/* Where a matrix's encoded bytes are and how many. Only these two know how the image is addressed. */
+/* Where a section starts, a multiple of 4, and how long it is, exactly. A section starts where the one before
+ * ends, the first where the constants do; the header's last word and the table's records hold the ends. */
 static inline const uint8_t *tmb_weights_data(const tmb_weights_t *w, const uint8_t *image) {
-    return image + w->data;
+    const void *before = image + TMB_IMAGE_HEADER_BYTES - 4u + 8u * w->section;
+    return image + (((*(const uint32_t *)before >> 8) + 3u) & ~3u);
 }
 
 static inline uint32_t tmb_weights_bytes(const tmb_weights_t *w, const uint8_t *image) {
-    (void)image;
-    return w->bytes;
+    const void *own = image + TMB_IMAGE_HEADER_BYTES + 4u + 8u * w->section;
+    return (*(const uint32_t *)own >> 8) - (uint32_t)(tmb_weights_data(w, image) - image);
 }
 
 /* bias and requantisation, per channel or per tensor */
@@ -74,6 +76,7 @@ extern const tmb_source_t tmb_dense_list, tmb_dense_row;
 extern const tmb_source_t tmb_sri_list, tmb_sri_row;
 extern const tmb_source_t tmb_xor_list, tmb_xor_row;
 extern const tmb_source_t tmb_sri_xor_list, tmb_sri_xor_row;
+extern const tmb_source_t tmb_n_m_list, tmb_n_m_row;
 
 typedef struct {
     tmb_weights_t w;
@@ -87,6 +90,7 @@ typedef struct {
 void tmb_fully_connected_sri_s8(const tmb_fully_connected_t *op, const uint8_t *image, int8_t *arena);
 void tmb_fully_connected_xor_s8(const tmb_fully_connected_t *op, const uint8_t *image, int8_t *arena);
 void tmb_fully_connected_sri_xor_s8(const tmb_fully_connected_t *op, const uint8_t *image, int8_t *arena);
+void tmb_fully_connected_n_m_s8(const tmb_fully_connected_t *op, const uint8_t *image, int8_t *arena);
 /* dense row: op->source decodes a row, then a dot product. scratch: align4(cols) + codec(row) */
 void tmb_fully_connected_row_s8(const tmb_fully_connected_t *op, const uint8_t *image, int8_t *arena);
 void tmb_fully_connected_row_dsp_s8(const tmb_fully_connected_t *op, const uint8_t *image, int8_t *arena);

@@ -1,22 +1,19 @@
 #include "thimble.h"
 
-/* An image's header, little-endian: "TMB1", uint16 version, uint16 zero, uint32 length of the whole image,
- * uint32 CRC-32 (IEEE 802.3, reflected) of everything after the header. */
-enum { VERSION = 4, RESERVED = 6, LENGTH = 8, CRC = 12 };
+/* docs/image.md: the header's words, then the table, two words a record. A record's second word is of the
+ * form of the header's last: in its upper 24 bits the offset where something ends. */
+enum { MAGIC_VERSION, CRC, LENGTH, SIGNATURE, CONSTANTS, TABLE };
+enum { RECORD_WORDS = 2, RECORD_SIGNED_BYTES = 5 };
 
-static uint32_t load_u16(const uint8_t *p) {
-    return (uint32_t)p[0] | (uint32_t)p[1] << 8;
-}
-
-static uint32_t load_u32(const uint8_t *p) {
-    return load_u16(p) | load_u16(p + 2) << 16;
-}
+#define MAGIC 0x424d54u /* "TMB" */
+#define MAX_BIAS 0x40000000u
 
 /* bit by bit: a table would cost more flash than many a model, and this runs once */
-static uint32_t crc32(const uint8_t *p, size_t n) {
-    uint32_t crc = 0xffffffffu;
-    for (size_t i = 0; i < n; i++) {
-        crc ^= p[i];
+static uint32_t crc32(uint32_t crc, const void *data, size_t n) {
+    const uint8_t *p = (const uint8_t *)data;
+    crc = ~crc;
+    while (n-- > 0) {
+        crc ^= *p++;
         for (int bit = 0; bit < 8; bit++) {
             crc = (crc >> 1) ^ (0xedb88320u & (0u - (crc & 1u)));
         }
@@ -24,29 +21,81 @@ static uint32_t crc32(const uint8_t *p, size_t n) {
     return ~crc;
 }
 
-tmb_status_t tmb_image_check(const uint8_t *image, size_t size, uint32_t length, uint32_t crc) {
+/* the structure and the matrices are those of the code */
+static int is_signed(const uint32_t *word, uint32_t crc) {
+    const uint32_t *record = word + TABLE;
+    for (uint32_t left = word[CONSTANTS] & 255u; left > 0; left--) {
+        crc = crc32(crc, record, RECORD_SIGNED_BYTES);
+        record += RECORD_WORDS;
+    }
+    return crc == word[SIGNATURE];
+}
+
+/* sections lie one behind the other, up to the end */
+static int has_order(const uint32_t *word) {
+    const uint32_t *end = word + CONSTANTS;
+    for (uint32_t left = word[CONSTANTS] & 255u; left > 0; left--) {
+        const uint32_t start = ((*end >> 8) + 3u) & ~3u;
+        end += RECORD_WORDS;
+        if (*end >> 8 < start) {
+            return 0;
+        }
+    }
+    return *end >> 8 == word[LENGTH];
+}
+
+/* no sum nor shift leaves what the kernels' arithmetic is defined for. First come the multipliers, then the
+ * widest biases, last the shifts. */
+static int has_range(const uint32_t *word, const tmb_contract_t *contract) {
+    const uint32_t *constant = word + TABLE + RECORD_WORDS * (word[CONSTANTS] & 255u);
+    const void *image = word;
+    const int8_t *shift = (const int8_t *)image + (word[CONSTANTS] >> 8);
+    for (uint32_t left = contract->multipliers; left > 0; left--) {
+        if (*constant++ >> 31 != 0 || *--shift < -31 || *shift > 30) {
+            return 0;
+        }
+    }
+    for (uint32_t left = contract->biases; left > 0; left--) {
+        if (*constant++ + MAX_BIAS > 2 * MAX_BIAS) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
+tmb_status_t tmb_image_check(const uint8_t *image, size_t size, const tmb_contract_t *contract) {
     if (image == NULL || ((uintptr_t)image & (TMB_ALIGNMENT - 1u)) != 0) {
         return TMB_ERR_ARGUMENT;
     }
     if (size < TMB_IMAGE_HEADER_BYTES) {
         return TMB_ERR_LENGTH;
     }
-    if (image[0] != 'T' || image[1] != 'M' || image[2] != 'B' || image[3] != '1') {
+    const void *start = image;
+    const uint32_t *word = (const uint32_t *)start;
+    if ((word[MAGIC_VERSION] & 0xffffffu) != MAGIC) {
         return TMB_ERR_MAGIC;
     }
-    if (load_u16(image + VERSION) != TMB_IMAGE_VERSION || load_u16(image + RESERVED) != 0) {
+    if (word[MAGIC_VERSION] >> 24 != TMB_IMAGE_VERSION) {
         return TMB_ERR_VERSION;
     }
-    const uint32_t stored = load_u32(image + LENGTH);
-    if (stored < TMB_IMAGE_HEADER_BYTES || stored > size) {
+    if (word[LENGTH] < TMB_IMAGE_HEADER_BYTES || word[LENGTH] > size) {
         return TMB_ERR_LENGTH;
     }
-    if (crc32(image + TMB_IMAGE_HEADER_BYTES, stored - TMB_IMAGE_HEADER_BYTES) != load_u32(image + CRC)) {
+    if (crc32(0, word + LENGTH, word[LENGTH] - 4u * LENGTH) != word[CRC]) {
         return TMB_ERR_CRC;
     }
-    /* sound, but with other offsets than the generated descriptors have */
-    if (stored != length || load_u32(image + CRC) != crc) {
+    /* the table may be read where the constants, which are behind it, end inside the image */
+    if (word[CONSTANTS] != contract->constants) {
         return TMB_ERR_MODEL;
     }
-    return TMB_OK;
+    if (word[CONSTANTS] >> 8 > word[LENGTH]) {
+        return TMB_ERR_SECTION;
+    }
+    if (!is_signed(word, contract->structure)) {
+        return TMB_ERR_MODEL;
+    }
+    if (!has_order(word)) {
+        return TMB_ERR_SECTION;
+    }
+    return has_range(word, contract) ? TMB_OK : TMB_ERR_CONSTANT;
 }

@@ -9,6 +9,11 @@ static inline int32_t tmb_sign(int32_t x) {
     return x < 0 ? -1 : 0;
 }
 
+/* whatever a and b, which an image may hold anything for */
+static inline int32_t tmb_wrapping_add(int32_t a, int32_t b) {
+    return (int32_t)((uint32_t)a + (uint32_t)b);
+}
+
 /* high 32 bits of 2ab, halves rounded up, as gemmlowp's SaturatingRoundingDoublingHighMul; multipliers are
  * never INT32_MIN, so nothing saturates */
 static inline int32_t tmb_doubling_high_mul(int32_t a, int32_t b) {

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from thimble.codecs import CODECS, Encoded, scratch_bytes
+from thimble.plan.image import lone
 
 ROOT = Path(__file__).resolve().parents[2]
 CODEC_IDS = {name: i for i, name in enumerate(CODECS)}
@@ -67,18 +68,19 @@ class Decoder:
         self._process.communicate()
 
     def _ask(self, encoded: Encoded, form: str, extra: bytes = b"") -> None:
+        image = lone(encoded.data)
         head = (
             CODEC_IDS[encoded.codec],
             FORM_IDS[form],
             encoded.rows,
             encoded.cols,
             encoded.row_max,
-            len(encoded.data),
+            len(image),
             scratch_bytes(self.scratch_of or encoded, form),
             0,
         )
         assert self._process.stdin is not None
-        self._process.stdin.write(struct.pack("<8I", *head) + encoded.data + extra)
+        self._process.stdin.write(struct.pack("<8I", *head) + image + extra)
         self._process.stdin.flush()
 
     def _read(self, size: int) -> bytes:

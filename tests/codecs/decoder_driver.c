@@ -1,9 +1,10 @@
 /* Runs the C decoders for the tests: reads cases from stdin, writes what they decode to stdout.
  *
  * A case is eight uint32: codec, form (0 list, 1 row, 2 fused), rows, cols, row_max, bytes, scratch bytes, 0;
- * then the encoded bytes, and for the fused form cols int8 of input. The answer to a list is, per row, a uint32
- * count and so many tmb_nz_t; to a row form rows x cols int8; to the fused form rows int8: the accumulators, clamped.
- * Every buffer has the exact size, so that the address sanitiser sees each byte too far. */
+ * then an image whose section 0 the encoded bytes are, and for the fused form cols int8 of input. The answer
+ * to a list is, per row, a uint32 count and so many tmb_nz_t; to a row form rows x cols int8; to the fused
+ * form rows int8: the accumulators, clamped. Every buffer has the exact size, so that the address sanitiser
+ * sees each byte too far. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -50,18 +51,15 @@ static void run_source(const tmb_source_t *source, int list, const tmb_weights_t
     free(out);
 }
 
-static void run_fused(fused_t *function, const tmb_weights_t *w, const uint8_t *data, uint32_t scratch_bytes) {
-    /* one multiplier of 1/2 and a shift of 1: the accumulator as it is. Both lie in front of the weights */
+static void run_fused(fused_t *function, const tmb_weights_t *w, uint8_t *image, uint32_t scratch_bytes) {
+    /* one multiplier of 1/2 and a shift of 1: the accumulator as it is. They lie where no decoder looks */
     const int32_t half = 1 << 30;
     const int8_t one = 1;
-    uint8_t *image = malloc(8 + w->bytes);
     memcpy(image, &half, 4);
     memcpy(image + 4, &one, 1);
-    memcpy(image + 8, data, w->bytes);
     tmb_fully_connected_t op;
     memset(&op, 0, sizeof op);
     op.w = *w;
-    op.w.data = 8;
     op.q.shift = 4;
     op.q.min = -128;
     op.q.max = 127;
@@ -75,23 +73,23 @@ static void run_fused(fused_t *function, const tmb_weights_t *w, const uint8_t *
     put(arena + op.output, w->rows);
     free(x);
     free(arena);
-    free(image);
 }
 
 int main(void) {
     uint32_t head[8];
     while (fread(head, sizeof head, 1, stdin) == 1) {
-        const tmb_weights_t w = {0, head[5], (uint16_t)head[2], (uint16_t)head[3], (uint16_t)head[4],
-                                 (uint16_t)(head[6] / 4)};
-        uint8_t *data = take(head[5]);
+        const tmb_weights_t w = {(uint16_t)head[2], (uint16_t)head[3], (uint16_t)head[4],
+                                 (uint16_t)(head[6] / 4), 0};
+        uint8_t *image = take(head[5]);
         if (head[1] == 2) {
-            run_fused(codecs[head[0]].fused, &w, data, head[6]);
+            run_fused(codecs[head[0]].fused, &w, image, head[6]);
         } else {
             void *scratch = malloc(head[6] ? head[6] : 1);
-            run_source(head[1] ? codecs[head[0]].row : codecs[head[0]].list, head[1] == 0, &w, data, scratch);
+            run_source(head[1] ? codecs[head[0]].row : codecs[head[0]].list, head[1] == 0, &w, image,
+                       scratch);
             free(scratch);
         }
-        free(data);
+        free(image);
         fflush(stdout);
     }
     return 0;

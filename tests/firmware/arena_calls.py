@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import struct
 from typing import Any
 
 import attrs
@@ -10,7 +11,10 @@ import descriptors as d
 import numpy as np
 from host_runner import CODEC_SCRATCH, HostRunner
 
+from thimble.plan.image import HEADER, lone
 from thimble.quantize.lowering import LoweredConv2D, LoweredFullyConnected, Requant
+
+_LAST_WORD = HEADER.size - 4
 
 
 def align4(n: int) -> int:
@@ -19,14 +23,22 @@ def align4(n: int) -> int:
 
 @attrs.define
 class ImageBuilder:
-    """Constants, each at a multiple of 4, behind a filler so that offset 0 is never right by chance."""
+    """Constants, each at a multiple of 4, behind the table of an image with one section of weights."""
 
-    data: bytes = b"\x5a" * 8
+    data: bytes = lone(b"")
 
     def put(self, array: np.ndarray) -> int:
         at = align4(len(self.data))
         self.data = self.data.ljust(at, b"\x5a") + array.tobytes()
         return at
+
+    def weights(self, array: np.ndarray, row_max: int) -> d.Weights:
+        """Puts int8 ``[rows, cols]``, or whatever a source takes for such, where section 0 is looked for."""
+        at = self.put(array)
+        end = at + array.nbytes
+        table = struct.pack("<II", at << 8, 0) + struct.pack("<I", end << 8)
+        self.data = self.data[:_LAST_WORD] + table + self.data[_LAST_WORD + len(table) :]
+        return d.Weights(*array.shape, row_max)
 
     def requant(self, q: Requant, bias_bytes: int) -> d.Requant:
         structure = d.fill(d.Requant(), q)
@@ -100,13 +112,13 @@ def run_weighted(
     rng: np.random.Generator,
 ) -> np.ndarray:
     """Runs a kernel with weights, in the scratch that the header's formula gives."""
-    rows, cols = op.weights.shape
+    cols = op.weights.shape[1]
     row_max = int((op.weights != 0).sum(axis=1).max())
     image = ImageBuilder()
     descriptor: Any = d.Conv2D() if isinstance(op, LoweredConv2D) else d.FullyConnected()
     d.fill(descriptor, op)
     descriptor.q = image.requant(op.q, bias_bytes)
-    descriptor.w = d.Weights(image.put(op.weights), op.weights.size, rows, cols, row_max)
+    descriptor.w = image.weights(op.weights, row_max)
     form = weights_form(kernel)
     scratch = {"list": 4 * row_max, "row": align4(cols), "resident": 0}[form]
     scratch += CODEC_SCRATCH if form != "resident" else 0

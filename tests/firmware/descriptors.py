@@ -8,11 +8,7 @@ from ctypes import c_int8, c_int32, c_uint8, c_uint16, c_uint32, c_void_p
 
 class Weights(ctypes.Structure):
     _fields_ = [
-        ("data", c_uint32),
-        ("bytes", c_uint32),
-        ("rows", c_uint16),
-        ("cols", c_uint16),
-        ("row_max", c_uint16),
+        *((name, c_uint16) for name in ("rows", "cols", "row_max", "scratch", "section")),
     ]
 
 

@@ -31,11 +31,12 @@ static void quantize(const vector_t *v, const uint8_t *image, int8_t *arena) {
 }
 
 typedef struct {
-    uint32_t misalign, size, length, crc;
+    uint32_t misalign, size;
+    tmb_contract_t contract;
 } check_t;
 
 static void image_check(const check_t *c, const uint8_t *image, int8_t *arena) {
-    *arena = (int8_t)tmb_image_check(c->size == 0 ? NULL : image + c->misalign, c->size, c->length, c->crc);
+    *arena = (int8_t)tmb_image_check(c->size == 0 ? NULL : image + c->misalign, c->size, &c->contract);
 }
 
 /* arena: n times {x, multiplier, shift}; x becomes the result */

@@ -1,28 +1,19 @@
-"""The runtime's small functions against Python: fixed point, argmax, quantise, the image's check."""
+"""The runtime's small functions against Python: fixed point, argmax, quantise."""
 
 from __future__ import annotations
 
 import ctypes
-import struct
-import zlib
 
 import numpy as np
-import pytest
 from host_runner import HostRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from thimble.quantize.fixed_point import rescale
 
-OK, ARGUMENT, MAGIC, VERSION, LENGTH, CRC, MODEL = 0, -1, -3, -4, -5, -6, -7
-
 
 class Vector(ctypes.Structure):
     _fields_ = [("n", ctypes.c_uint32), ("scale", ctypes.c_float), ("zero_point", ctypes.c_int32)]
-
-
-class Check(ctypes.Structure):
-    _fields_ = [(name, ctypes.c_uint32) for name in ("misalign", "size", "length", "crc")]
 
 
 int32 = st.integers(-(2**31), 2**31 - 1)
@@ -86,45 +77,3 @@ def test_quantize_nan_is_the_zero_point(host: HostRunner) -> None:
     x = np.array([np.nan, 1.0, -np.nan], np.float32)
     after = host.run("quantize", Vector(3, 0.5, -7), x.tobytes(), np.zeros(3, np.int8))
     assert list(after) == [-7, -5, -7]
-
-
-def _image(payload: bytes) -> bytes:
-    return struct.pack("<4sHHII", b"TMB1", 1, 0, 16 + len(payload), zlib.crc32(payload)) + payload
-
-
-def _check(host: HostRunner, image: bytes, length: int, crc: int, misalign: int = 0) -> int:
-    descriptor = Check(misalign, len(image), length, crc)
-    return int(host.run("image_check", descriptor, bytes(misalign) + image, np.zeros(1, np.int8))[0])
-
-
-@settings(deadline=None, max_examples=40)
-@given(st.binary(max_size=300), st.integers(0, 7))
-def test_image_check_accepts_a_sound_image(host: HostRunner, payload: bytes, trailing: int) -> None:
-    image = _image(payload)
-    assert _check(host, image + bytes(trailing), len(image), zlib.crc32(payload)) == OK
-
-
-@settings(deadline=None, max_examples=60)
-@given(st.binary(min_size=4, max_size=64), st.data())
-def test_image_check_finds_any_single_damaged_byte(
-    host: HostRunner, payload: bytes, data: st.DataObject
-) -> None:
-    image = bytearray(_image(payload))
-    at = data.draw(st.integers(0, len(image) - 1))
-    image[at] ^= data.draw(st.integers(1, 255))
-    expected = {0: {MAGIC}, 1: {VERSION}, 2: {LENGTH, CRC}, 3: {CRC}}.get(at // 4, {CRC})
-    assert _check(host, bytes(image), 16 + len(payload), zlib.crc32(payload)) in expected
-
-
-@pytest.mark.parametrize("keep", [1, 15, 16, 19])
-def test_image_check_finds_truncation(host: HostRunner, keep: int) -> None:
-    image = _image(b"four")
-    assert _check(host, image[:keep], len(image), zlib.crc32(b"four")) == LENGTH
-
-
-def test_image_check_refuses_null_misalignment_and_other_models(host: HostRunner) -> None:
-    image = _image(b"four")
-    assert _check(host, b"", 0, 0) == ARGUMENT
-    assert _check(host, image, len(image), zlib.crc32(b"four"), misalign=2) == ARGUMENT
-    assert _check(host, image, len(image) + 4, zlib.crc32(b"four")) == MODEL
-    assert _check(host, image, len(image), zlib.crc32(b"five")) == MODEL

@@ -110,7 +110,8 @@ def test_damaged_lists_stay_inside_the_arena(
     image = ImageBuilder()
     descriptor = d.fill(d.Conv2D(), op)
     descriptor.q = image.requant(op.q, case.bias_bytes)
-    descriptor.w = d.Weights(image.put(taps), taps.nbytes, rows, cols, row_max)
+    descriptor.w = image.weights(taps, row_max)
+    descriptor.w.rows, descriptor.w.cols = rows, cols
     scratch = 4 * row_max + CODEC_SCRATCH + (list_dsp_planes(op) if "dsp" in kernel else 0)
     x = rng.integers(-128, 128, (case.in_h, case.in_w, case.in_c)).astype(np.int8)
     size = case.out_h * case.out_w * case.out_c

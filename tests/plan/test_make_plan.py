@@ -7,7 +7,7 @@ from quantized_networks import NETWORKS, Builder, lenet
 from thimble.codecs import CODECS, decode
 from thimble.errors import RecipeError
 from thimble.plan.choose import OBJECTIVES
-from thimble.plan.image import HEADER_BYTES, narrowest
+from thimble.plan.image import narrowest
 from thimble.plan.make import make_plan
 
 
@@ -24,10 +24,9 @@ def test_image_holds_every_weight(network):
     for step in plan.steps:
         if step.choice is None:
             continue
-        w = step.fields["w"]
-        stored = plan.image.data[w["data"] : w["data"] + w["bytes"]]
-        assert stored == step.choice.encoded.data
-        assert w["data"] % 4 == 0
+        at = plan.image.offsets[f"{step.layer}/weights"]
+        assert plan.image.data[at:].startswith(step.choice.encoded.data)
+        assert at % 4 == 0
         weight = plan.graph.layer(step.layer).weight
         np.testing.assert_array_equal(decode(step.choice.encoded), weight.reshape(len(weight), -1))
 
@@ -36,7 +35,7 @@ def test_every_byte_of_the_image_is_accounted_for():
     plan = make_plan(lenet(), "cortex-m4")
     sections = sum(len(s.data) for s in plan.image.sections)
     assert sections == sum(plan.stored_bytes(layer.name) for layer in plan.graph.weighted)
-    padding = plan.image_bytes - HEADER_BYTES - sections
+    padding = plan.image_bytes - plan.image.header_bytes - sections
     assert 0 <= padding <= 3 * len(plan.image.sections)
 
 

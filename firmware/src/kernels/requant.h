@@ -35,7 +35,7 @@ static inline int32_t tmb_shift(const tmb_requant_t *q, const uint8_t *image, ui
 static inline int8_t tmb_requantize_channel(const tmb_requant_t *q, const uint8_t *image, uint32_t channel,
                                             int32_t acc) {
     const int32_t y = tmb_rescale(acc, tmb_multiplier(q, image, channel), tmb_shift(q, image, channel));
-    return (int8_t)tmb_clamp(y + q->zero_point, q->min, q->max);
+    return (int8_t)tmb_clamp(tmb_wrapping_add(y, q->zero_point), q->min, q->max);
 }
 
 /* one channel's requantisation, taken out of a loop over many accumulators */

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import attrs
 import numpy as np
 
 from thimble import __version__
 from thimble.errors import ModelError
 from thimble.graph.graph import Tensor
-from thimble.plan.image import HEADER_BYTES, VERSION, Image
+from thimble.plan.image import HEADER, RECORD, VERSION, Image
 from thimble.plan.names import c_name, plain
 from thimble.plan.plan import Plan, Step
 
@@ -50,7 +52,7 @@ class ModelSpec:
     image_bytes: int
     stack_bytes: int | None
     flash_bytes: int | None
-    crc: int
+    contract: Mapping[str, int]
     image_version: int
     input: IoSpec
     output: IoSpec
@@ -90,7 +92,7 @@ def model_spec(plan: Plan, sha256: str) -> ModelSpec:
         image_bytes=plan.image_bytes,
         stack_bytes=plan.bounds.stack if plan.bounds else None,
         flash_bytes=plan.bounds.code + plan.image_bytes if plan.bounds else None,
-        crc=plan.image.crc,
+        contract=attrs.asdict(plan.image.contract),
         image_version=VERSION,
         input=_io(f"{macro}_INPUT", graph.tensors[graph.inputs[0]], plan),
         output=_io(f"{macro}_OUTPUT", graph.tensors[graph.outputs[0]], plan),
@@ -118,8 +120,13 @@ def float_literal(value: float) -> str:
 
 
 def _runs(image: Image) -> tuple[ImageRun, ...]:
-    runs = [ImageRun("header: magic, version, length, CRC-32", hex_lines(image.data[:HEADER_BYTES]))]
-    at = HEADER_BYTES
+    header = "header: magic, version, CRC-32, length, signature, sections and constants"
+    runs = [ImageRun(header, hex_lines(image.data[: HEADER.size]))]
+    at = HEADER.size
+    for k in range((image.header_bytes - at) // RECORD.size):
+        record = image.data[at : at + RECORD.size]
+        runs.append(ImageRun(f"record {k}: rows, columns, codec, end", hex_lines(record)))
+        at += RECORD.size
     for section in image.sections:
         start = image.offsets[section.name]
         if start > at:

@@ -22,8 +22,9 @@ from thimble.emulate.core import Core
 from thimble.emulate.targets import Target
 from thimble.emulate.toolchain import toolchain
 from thimble.paths import resource
+from thimble.plan.image import lone
 
-_STATE_BYTES, _WEIGHTS_BYTES = 96, 16  # tmb_decoder_t and tmb_weights_t on a 32-bit core
+_STATE_BYTES, _WEIGHTS_BYTES = 96, 10  # tmb_decoder_t and tmb_weights_t on a 32-bit core
 _JOBS = 2
 _SCRIPT = """SECTIONS
 {{
@@ -61,7 +62,7 @@ def decode(encoded: Encoded, form: str, target: Target) -> Run:
         VerifyError: TMB6003 where the decoder leaves its buffers, TMB6004 where it does not return.
     """
     source = f"tmb_{CODECS[encoded.codec].c_name}_{form}"
-    scratch = scratch_bytes(encoded, form)
+    scratch, image = scratch_bytes(encoded, form), lone(encoded.data)
     with tempfile.TemporaryDirectory() as folder:
         elf = _link(source, target, Path(folder))
         core = Core(
@@ -69,16 +70,16 @@ def decode(encoded: Encoded, form: str, target: Target) -> Run:
             target,
             {
                 "weights": _WEIGHTS_BYTES,
-                "image": len(encoded.data),
+                "image": len(image),
                 "state": _STATE_BYTES,
                 "scratch": scratch,
                 "row": 4 * encoded.row_max if form == "list" else encoded.cols,
             },
         )
     at = core.at
-    core.write(at["image"], encoded.data)
+    core.write(at["image"], image)
     shape = (encoded.rows, encoded.cols, encoded.row_max, scratch // 4)
-    core.write(at["weights"], struct.pack("<2I4H", 0, len(encoded.data), *shape))
+    core.write(at["weights"], struct.pack("<5H", *shape, 0))
     open_at, next_at = struct.unpack("<2I", core.read(core.elf.symbol(source).address, 8))
     weights = np.zeros((encoded.rows, encoded.cols), np.int16)
     core.start_counting()

@@ -13,11 +13,12 @@ from thimble.plan.calls import Call, Calls, list_calls
 from thimble.plan.choose import choose
 from thimble.plan.describe import comment
 from thimble.plan.footprint import bounds, code_bytes
-from thimble.plan.image import Image, Section, build, narrowest, section
+from thimble.plan.image import Image, LayerConstants, build
 from thimble.plan.names import unique_c_names
 from thimble.plan.options import encode_all, options
 from thimble.plan.order import lean_order
 from thimble.plan.plan import Choice, Plan, Step
+from thimble.plan.structure import describe
 from thimble.quantize.lowering import LoweredConv2D, LoweredFullyConnected, lower
 
 AUTO = "auto"
@@ -70,11 +71,16 @@ def plan_with(
 ) -> Plan:
     """The plan that follows from one choice per layer."""
     listed = list_calls(graph, lower(graph), choices)
-    image = build(list(_sections(listed)))
+    image = build(layer_constants(listed), describe(graph, listed))
     buffers = tuple(_buffers(graph, listed))
     arena = place(buffers)
     symbols = unique_c_names([call.name for call in listed.calls], prefix="op_")
-    steps = tuple(_step(call, symbols[call.name], graph, image, arena) for call in listed.calls)
+    weighted = [call.name for call in listed.calls if call.weights is not None]
+    sections = {name: k for k, name in enumerate(weighted)}
+    steps = tuple(
+        _step(call, symbols[call.name], graph, image, arena, sections.get(call.name, 0))
+        for call in listed.calls
+    )
     return Plan(
         graph=graph,
         core=core,
@@ -105,18 +111,19 @@ def _wanted(graph: Graph, codecs: str | Mapping[str, str]) -> dict[str, str]:
     return {name: codec for name, codec in codecs.items() if codec != AUTO}
 
 
-def _sections(listed: Calls) -> list[Section]:
-    sections = []
-    for call in listed.calls:
-        if call.weights is None or call.requant is None:
-            continue
-        q = call.requant
-        name = call.layer.name
-        sections.append(Section(f"{name}/weights", call.weights.encoded.data, 4))
-        sections.append(section(f"{name}/bias", narrowest(q.bias)))
-        sections.append(section(f"{name}/multiplier", q.multiplier.astype("int32")))
-        sections.append(section(f"{name}/shift", q.shift.astype("int8")))
-    return sections
+def layer_constants(listed: Calls) -> list[LayerConstants]:
+    """What the image holds of every layer with weights, in order."""
+    return [
+        LayerConstants(
+            call.layer.name,
+            call.weights.encoded,
+            call.requant.bias,
+            call.requant.multiplier,
+            call.requant.shift,
+        )
+        for call in listed.calls
+        if call.weights is not None and call.requant is not None
+    ]
 
 
 def _buffers(graph: Graph, listed: Calls) -> list[Buffer]:
@@ -150,11 +157,11 @@ def _overwritten(call: Call, k: int, last: Mapping[str, int]) -> str | None:
     return None
 
 
-def _step(call: Call, symbol: str, graph: Graph, image: Image, arena: Arena) -> Step:
+def _step(call: Call, symbol: str, graph: Graph, image: Image, arena: Arena, section: int) -> Step:
     fields: dict[str, object] = {}
     scratch = 0
     if call.weights is not None and call.requant is not None:
-        fields["w"] = _weights_fields(call.layer.name, call.weights, image)
+        fields["w"] = _weights_fields(call.weights, section)
         q = call.requant
         fields["q"] = {
             "bias": image.offsets[f"{call.layer.name}/bias"],
@@ -191,13 +198,12 @@ def _step(call: Call, symbol: str, graph: Graph, image: Image, arena: Arena) -> 
     )
 
 
-def _weights_fields(layer: str, choice: Choice, image: Image) -> dict[str, int]:
+def _weights_fields(choice: Choice, section: int) -> dict[str, int]:
     enc = choice.encoded
     return {
-        "data": image.offsets[f"{layer}/weights"],
-        "bytes": len(enc.data),
         "rows": enc.rows,
         "cols": enc.cols,
         "row_max": enc.row_max,
         "scratch": scratch_bytes(enc, choice.form) // 4,
+        "section": section,
     }

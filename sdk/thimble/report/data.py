@@ -14,7 +14,6 @@ import numpy as np
 
 from thimble import __version__
 from thimble.codecs import limit_bytes
-from thimble.plan.image import HEADER_BYTES
 from thimble.plan.plan import Plan, Step
 from thimble.report.facts import (
     ArenaFacts,
@@ -108,8 +107,8 @@ def report_data(
         parameters=plan.graph.fp32_bytes // 4,
         fp32_bytes=plan.graph.fp32_bytes,
         image_bytes=plan.image_bytes,
-        header_bytes=HEADER_BYTES,
-        padding_bytes=plan.image_bytes - HEADER_BYTES - stored,
+        header_bytes=plan.image.header_bytes,
+        padding_bytes=plan.image_bytes - plan.image.header_bytes - stored,
         layers=layers,
         steps=_steps(plan, own),
         arena=_arena(plan),
