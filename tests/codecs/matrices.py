@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from hypothesis import strategies as st
+
+from thimble.codecs import Encoded, decode, encode
+from thimble.errors import ModelError
 
 
 def random_matrix(rows: int, cols: int, density: float, largest: int, seed: int, pattern: str) -> np.ndarray:
@@ -25,6 +30,31 @@ def random_matrix(rows: int, cols: int, density: float, largest: int, seed: int,
     if pattern == "one value":
         values[:] = largest
     return np.where(mask, np.clip(values, -128, 127), 0).astype(np.int8)
+
+
+def held(name: str, weights: np.ndarray, refusal: str = "TMB1304", **options: Any) -> Encoded | None:
+    """The matrix in a codec; None where the codec refuses it, with that code and a hint."""
+    try:
+        return encode(name, weights, **options)
+    except ModelError as error:
+        refused = error
+    assert refused.code == refusal
+    assert refused.hint
+    return None
+
+
+def decode_or_refuse(hostile: Encoded) -> np.ndarray | None:
+    """Damaged bits are another matrix, or one clear error: then None."""
+    try:
+        decoded = decode(hostile)
+    except ModelError as error:
+        caught = error
+    else:
+        assert decoded.shape == (hostile.rows, hostile.cols)
+        assert decoded.dtype == np.int8
+        return decoded
+    assert caught.code == "TMB1302"
+    return None
 
 
 @st.composite

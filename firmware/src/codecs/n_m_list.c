@@ -1,0 +1,3 @@
+#include "n_m.h"
+
+TMB_DEFINE_SINK_LIST(n_m);
