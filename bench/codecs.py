@@ -5,7 +5,6 @@ python -m bench.codecs [--quick] [--json out/codecs.json]
 Random matrices only, so that anybody gets the same numbers. Tables:
   masks and values   1,000 x 1,000 weights of +-1 .. +-16: excess over H(density) + density * 5 bits
   clustered          the same with whole columns or 4 x 4 blocks pruned: against the order-0 entropy
-  xor                bits per weight and plane at 91 % zeros, patches counted: two slice sizes, the chosen one
   small network      four layers as of a pruned LeNet-5, weights of +-1 .. +-7
   large layer        processor seconds to encode 4,096 x 4,096 weights
 """
@@ -22,9 +21,6 @@ from typing import Any
 import numpy as np
 
 from thimble.codecs import CODECS, encode, limit_bytes, scratch_bytes
-from thimble.codecs.bits import BitWriter
-from thimble.codecs.planes import Plane, choose
-from thimble.codecs.planes import encode as encode_planes
 
 SPARSE = tuple(name for name in CODECS if name != "dense")
 DENSITIES = (0.2, 0.15, 0.1, 0.09, 0.07, 0.05, 0.03, 0.02)
@@ -80,22 +76,6 @@ def clustered(rng: np.random.Generator) -> Iterator[dict[str, Any]]:
             if name == "sri":
                 row["sri_block"] = str(encoded.info["block"])
         yield row
-
-
-def xor(rng: np.random.Generator) -> Iterator[dict[str, Any]]:
-    n = 1 << 21
-    care = rng.random(n) < 0.09
-    bits = rng.integers(0, 2, n).astype(np.uint16)
-    for plane, published in ((Plane(20, 6), 0.135), (Plane(60, 19), 0.115), (choose(care)[0], None)):
-        out = BitWriter()
-        encode_planes(out, bits, [care], [plane])
-        yield {
-            "n_in": plane.inputs,
-            "n_out": 32 * plane.words,
-            "bits_per_weight": out.bits / n,
-            "anchor": published,
-            "ideal": 0.09,
-        }
 
 
 def small_network(rng: np.random.Generator) -> Iterator[dict[str, Any]]:
@@ -158,7 +138,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="leave the large layers out")
     parser.add_argument("--json", type=Path, help="write the rows there as well")
     options = parser.parse_args()
-    tables = [masks_and_values, clustered, xor, small_network] + ([] if options.quick else [large_layer])
+    tables = [masks_and_values, clustered, small_network] + ([] if options.quick else [large_layer])
     results = {}
     for table in tables:
         print(f"\n{table.__name__.replace('_', ' ')}")

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from matrices import held, random_matrix
+from matrices import random_matrix
 
 from thimble.codecs import CODECS, encode
-from thimble.codecs.bits import BitWriter
-from thimble.codecs.planes import Plane, choose
-from thimble.codecs.planes import encode as encode_planes
 
 
 def mask_bits(density: float) -> float:
@@ -27,21 +24,6 @@ def test_sri_is_near_the_limit_for_uniform_5_bit_values(density):
         encoded.info["mask_bytes"] + encoded.info["header_bytes"]
         <= 1.10 * mask_bits(found) * weights.size / 8
     )
-
-
-@pytest.mark.parametrize(
-    "plane, most", [(Plane(20, 6), 0.135), (Plane(60, 19), 0.115), (None, 0.111)], ids=str
-)
-def test_xor_planes_at_91_percent_zeros(plane, most):
-    rng = np.random.default_rng(2)
-    care = rng.random(1 << 20) < 0.09
-    bits = rng.integers(0, 2, len(care)).astype(np.uint16)
-    out = BitWriter()
-    chosen, expected = choose(care)
-    encode_planes(out, bits, [care], [plane or chosen])
-    assert out.bits / len(care) <= most
-    if plane is None:
-        assert out.bits == pytest.approx(expected, rel=0.01)
 
 
 def lenet5() -> list[np.ndarray]:
@@ -74,6 +56,5 @@ def test_tiny_layers_have_tiny_overhead():
 
 @pytest.mark.parametrize("name", sorted(set(CODECS) - {"dense"}))
 def test_nothing_costs_next_to_nothing(name):
-    for value, most in ((0, 8), (-3, 12)):
-        encoded = held(name, np.full((100, 100), value, np.int8))
-        assert encoded is None or len(encoded.data) <= most
+    assert len(encode(name, np.zeros((100, 100), np.int8)).data) <= 8
+    assert len(encode(name, np.full((100, 100), -3, np.int8)).data) <= 12

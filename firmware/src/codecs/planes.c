@@ -1,7 +1,12 @@
 #include "planes.h"
 
 #define HEAD_WORDS 6u
-#define RAW_INPUTS 32u
+#define PLANE_WORDS 5u
+#define GROUP_WORDS 64u /* of the tables for 16 bits of the register: 16 sums for each 4 of them */
+#define NO_PATCHES 31u
+
+typedef char head_is_as_stated[sizeof(tmb_planes_t) == 4 * HEAD_WORDS ? 1 : -1];
+typedef char plane_is_as_stated[sizeof(tmb_plane_t) == 4 * PLANE_WORDS ? 1 : -1];
 
 /* width: 0..16; zeros past the end */
 static uint32_t take(tmb_planes_t *planes, const uint8_t *data, uint32_t width) {
@@ -16,88 +21,88 @@ static uint32_t take(tmb_planes_t *planes, const uint8_t *data, uint32_t width) 
     return bits & (((uint32_t)1 << width) - 1u);
 }
 
-/* out: plane->words words; left: places to the end */
-static void decode_slice(tmb_planes_t *planes, const uint8_t *data, const tmb_plane_t *plane, uint32_t *out,
-                         const uint32_t *network, uint32_t left) {
-    const uint32_t words = plane->words;
-    const uint32_t places = left < 32 * words ? left : 32 * words;
-    const uint32_t stored = places < plane->inputs ? places : plane->inputs;
-    uint32_t x[2] = {0, 0};
-    for (uint32_t i = 0; i < stored; i += 16) {
-        const uint32_t width = stored - i < 16 ? stored - i : 16;
-        x[i >> 5] |= take(planes, data, width) << (i & 31);
+/* width: 0..32 */
+static uint32_t take_long(tmb_planes_t *planes, const uint8_t *data, uint32_t width) {
+    if (width <= 16) {
+        return take(planes, data, width);
     }
-    for (uint32_t k = 0; k < words; k++) {
-        out[k] = 0;
-    }
-    if (places == stored) {
-        out[0] = x[0];
-        if (words > 1) {
-            out[1] = x[1];
-        }
-        return;
-    }
-    /* columns of the network, four to a pass over the output: a word is loaded and stored once for them */
-    const uint32_t *column[4];
-    uint32_t columns = 0;
-    for (uint32_t half = 0; half < 2; half++) {
-        const uint32_t *next = network + 32 * half;
-        for (uint32_t bits = x[half]; bits != 0; bits >>= 1, next++) {
-            if ((bits & 1u) == 0) {
-                continue;
-            }
-            column[columns++] = next;
-            if (columns == 4) {
-                const uint32_t *a = column[0], *b = column[1], *c = column[2], *d = column[3];
-                for (uint32_t *o = out; o != out + words; o++) {
-                    *o ^= *a++ ^ *b++ ^ *c++ ^ *d++;
-                }
-                columns = 0;
-            }
-        }
-    }
-    while (columns-- > 0) {
-        for (uint32_t k = 0; k < words; k++) {
-            /* cppcheck-suppress uninitvar ; columns counts those that were set */
-            out[k] ^= column[columns][k];
-        }
-    }
+    const uint32_t low = take(planes, data, 16);
+    return low | take(planes, data, width - 16) << 16;
+}
+
+/* a Rice code: quotient in ones, a zero, remainder */
+static uint32_t take_gap(tmb_planes_t *planes, const uint8_t *data, uint32_t rice) {
+    uint32_t ones = 0;
     while (take(planes, data, 1)) {
-        const uint32_t place = take(planes, data, plane->patch_bits);
-        if (place < 32 * words) {
-            out[place >> 5] ^= (uint32_t)1 << (place & 31);
-        }
+        ones++;
     }
+    return (ones << rice) + take_long(planes, data, rice);
+}
+
+/* sums of the network's words for 16 bits, four at a time */
+static uint32_t sum_16(const uint32_t *table, uint32_t bits) {
+    return table[bits & 15] ^ table[16 + (bits >> 4 & 15)] ^ table[32 + (bits >> 8 & 15)] ^
+           table[48 + (bits >> 12 & 15)];
+}
+
+static void expand(tmb_planes_t *planes, const uint8_t *data, tmb_plane_t *plane, const uint32_t *table) {
+    const uint32_t groups = plane->rice >> 5, rice = plane->rice & 31u;
+    const uint32_t place = planes->place;
+    if (place == 0) {
+        for (uint32_t i = 0; i < groups; i++) {
+            plane->high = plane->high << 16 | plane->low >> 16;
+            plane->low = plane->low << 16 | take(planes, data, 16);
+        }
+        plane->patch = rice == NO_PATCHES ? ~(uint32_t)0 : take_gap(planes, data, rice);
+    } else {
+        const uint32_t due = (uint32_t)plane->part + plane->rate, width = due >> 7;
+        plane->part = (uint8_t)(due & 127);
+        plane->high = plane->high << width | plane->low >> 1 >> (31 - width);
+        plane->low = plane->low << width | take_long(planes, data, width);
+    }
+    uint32_t out = sum_16(table, plane->low);
+    if (groups > 1) {
+        out ^= sum_16(table + GROUP_WORDS, plane->low >> 16);
+    }
+    if (groups > 2) {
+        out ^=
+            sum_16(table + 2 * GROUP_WORDS, plane->high) ^ sum_16(table + 3 * GROUP_WORDS, plane->high >> 16);
+    }
+    /* every patch moves on, past the stream's end by one */
+    while (plane->patch - place < 32) {
+        out ^= (uint32_t)1 << (plane->patch - place);
+        plane->patch += 1 + take_gap(planes, data, rice);
+    }
+    plane->current = out;
 }
 
 void tmb_planes_advance(tmb_planes_t *planes, const uint8_t *data) {
-    const uint32_t left = planes->n > planes->place ? planes->n - planes->place : 0;
     const void *behind = planes->plane + planes->count;
-    const uint32_t *network = (const uint32_t *)behind;
-    uint32_t *slice = (uint32_t *)(planes->plane + planes->count) + planes->network;
     for (tmb_plane_t *plane = planes->plane; plane != planes->plane + planes->count; plane++) {
-        if (plane->words == 1 && plane->inputs == RAW_INPUTS) {
-            decode_slice(planes, data, plane, &plane->current, network, left);
-            continue;
+        if (plane->rice >> 5) {
+            expand(planes, data, plane, (const uint32_t *)behind);
+        } else {
+            const uint32_t left = planes->n > planes->place ? planes->n - planes->place : 0;
+            plane->current = take_long(planes, data, left < 32 ? left : 32);
         }
-        if (plane->index == 0) {
-            decode_slice(planes, data, plane, slice, network, left);
-        }
-        plane->current = slice[plane->index];
-        plane->index = (uint8_t)(plane->index + 1 == plane->words ? 0 : plane->index + 1);
-        slice += plane->words;
     }
     planes->place += 32;
 }
 
-/* a counter through the finaliser of MurmurHash3 */
-static void make_network(uint32_t *network, uint32_t words) {
-    uint32_t counter = 0x54484D42u;
-    for (uint32_t i = 0; i < words; i++) {
-        counter += 0x9E3779B9u;
-        uint32_t x = (counter ^ counter >> 16) * 0x85EBCA6Bu;
-        x = (x ^ x >> 13) * 0xC2B2AE35u;
-        network[i] = x ^ x >> 16;
+/* the words that a counter through the finaliser of MurmurHash3 makes, and their sums */
+static void make_tables(uint32_t *table, uint32_t groups, uint32_t seed) {
+    uint32_t counter = 0x54484D42u + (seed << 6) * 0x9E3779B9u;
+    for (const uint32_t *end = table + groups * GROUP_WORDS; table != end; table += 16) {
+        table[0] = 0;
+        for (uint32_t size = 1; size < 16; size += size) {
+            counter += 0x9E3779B9u;
+            uint32_t x = (counter ^ counter >> 16) * 0x85EBCA6Bu;
+            x = (x ^ x >> 13) * 0xC2B2AE35u;
+            x ^= x >> 16;
+            for (uint32_t i = 0; i < size; i++) {
+                table[size + i] = table[i] ^ x;
+            }
+        }
     }
 }
 
@@ -105,39 +110,37 @@ uint32_t tmb_planes_open(tmb_planes_t *planes, uint32_t scratch_words, const uin
                          uint32_t *at) {
     const uint32_t head = *at < bytes ? data[*at] : 255u;
     const uint32_t count = head & 15, raw = head >> 4;
-    uint32_t network = 0, total = HEAD_WORDS + 2 * count;
-    if (count > TMB_PLANES_MAX || raw > count || bytes - *at < 1 + 2 * (count - raw) ||
-        total > scratch_words) {
+    const uint32_t size = 1 + (count > raw ? 1 + 3 * (count - raw) : 0);
+    uint32_t longest = 0;
+    if (count > TMB_PLANES_MAX || raw > count || bytes - *at < size ||
+        HEAD_WORDS + PLANE_WORDS * count > scratch_words) {
         return 0;
     }
-    data += *at + 1;
-    *at += 1 + 2 * (count - raw);
+    data += *at;
+    *at += size;
     for (uint32_t p = 0; p < count; p++) {
         tmb_plane_t *plane = planes->plane + p;
         plane->current = 0;
-        plane->inputs = RAW_INPUTS;
-        plane->words = 1;
-        plane->index = 0;
-        plane->patch_bits = 0;
+        plane->high = 0;
+        plane->low = 0;
+        plane->patch = 0;
+        plane->rate = 0;
+        plane->part = 0;
+        plane->rice = 0;
         if (p < raw) {
             continue;
         }
-        plane->inputs = *data++;
-        plane->words = *data++;
-        if (plane->inputs == 0 || plane->inputs > 64 || plane->words == 0 || plane->words > 128) {
+        const uint8_t *shape = data + 2 + 3 * (p - raw);
+        const uint32_t code = shape[1] >> 4, rate = shape[0] | (shape[1] & 15u) << 8;
+        if (code > 3 || rate > 31 * 128u || shape[2] > 31) {
             return 0;
         }
-        if (plane->words == 1 && plane->inputs == RAW_INPUTS) {
-            continue;
-        }
-        while ((uint32_t)1 << plane->patch_bits < 32u * plane->words) {
-            plane->patch_bits++;
-        }
-        const uint32_t needed = (uint32_t)plane->inputs + plane->words - 1u;
-        network = needed > network ? needed : network;
-        total += plane->words;
+        const uint32_t groups = ((uint32_t)1 << code) >> 1;
+        plane->rate = (uint16_t)rate;
+        plane->rice = (uint8_t)(groups << 5 | shape[2]);
+        longest = groups > longest ? groups : longest;
     }
-    total += network;
+    const uint32_t total = HEAD_WORDS + PLANE_WORDS * count + GROUP_WORDS * longest;
     if (total > scratch_words) {
         return 0;
     }
@@ -146,8 +149,7 @@ uint32_t tmb_planes_open(tmb_planes_t *planes, uint32_t scratch_words, const uin
     planes->have = 0;
     planes->place = 0;
     planes->count = (uint8_t)count;
-    planes->network = (uint16_t)network;
-    make_network((uint32_t *)(planes->plane + count), network);
+    make_tables((uint32_t *)(planes->plane + count), longest, longest ? data[1] : 0);
     return total;
 }
 

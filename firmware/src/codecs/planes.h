@@ -1,8 +1,7 @@
-/* Bit planes in slices, raw or through the XOR network, docs/formats.md.
+/* Bit planes, raw or through the XOR network, docs/formats.md.
  *
- * All of it lies in scratch: this state, eight bytes per plane, the network's random words, one slice of
- * every plane. It holds no pointers, so that it has one size everywhere and needs no more than 4-byte
- * alignment. */
+ * All of it lies in scratch: this state, 20 bytes per plane, the network as tables. It holds no pointers, so
+ * that it has one size everywhere and needs no more than 4-byte alignment. */
 #ifndef TMB_PLANES_H
 #define TMB_PLANES_H
 
@@ -11,11 +10,12 @@
 #define TMB_PLANES_MAX 12u
 
 typedef struct {
-    uint32_t current; /* the 32 bits in use */
-    uint8_t inputs;   /* bits stored of a slice */
-    uint8_t words;    /* 32-bit words in a slice */
-    uint8_t index;    /* of the next word to be used */
-    uint8_t patch_bits;
+    uint32_t current;   /* the 32 bits in use */
+    uint32_t high, low; /* the register; the newest bit is bit 0 of low */
+    uint32_t patch;     /* next place to be inverted */
+    uint16_t rate;      /* bits taken per 4,096 places */
+    uint8_t part;       /* of a bit, in 128ths, already due */
+    uint8_t rice;       /* parameter of the gaps between patches; from bit 5 on 16ths of the register */
 } tmb_plane_t;
 
 typedef struct {
@@ -25,7 +25,6 @@ typedef struct {
     uint32_t n;           /* places of each plane */
     uint8_t have;         /* bits in bits */
     uint8_t count;
-    uint16_t network; /* random words */
     tmb_plane_t plane[];
 } tmb_planes_t;
 

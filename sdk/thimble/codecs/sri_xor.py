@@ -11,13 +11,13 @@ import attrs
 import numpy as np
 
 from thimble.codecs import planes as bit_planes
-from thimble.codecs import sri
+from thimble.codecs import sri, xor_rate
 from thimble.codecs.base import Codec, Encoded, as_matrix, damaged, row_max
-from thimble.codecs.bits import BitWriter, leb128, parse_leb128
-from thimble.codecs.planes import RAW, Plane
+from thimble.codecs.bits import leb128, parse_leb128
+from thimble.codecs.planes import Layout
 from thimble.codecs.prefix import PrefixCode, candidates
 from thimble.codecs.prefix import parse_header as parse_prefix
-from thimble.codecs.xor import forced_plane
+from thimble.codecs.xor import check_options
 
 NAME = "sri+xor"
 _SAMPLE = 1 << 16  # survivors that a prefix code is judged on
@@ -27,37 +27,34 @@ def encode(
     weights: np.ndarray,
     *,
     block: tuple[int, int] | str | None = "auto",
-    inputs: int | None = None,
-    words: int | None = None,
+    rate: int | None = None,
+    register: int | None = None,
 ) -> Encoded:
     """Encodes int8 ``[rows, cols]``.
 
     Args:
         weights: the matrix.
         block: of the mask, as in ``sri.encode``.
-        inputs: N_in, 1..64 stored bits of a slice, for every plane that is not raw; with ``words``.
-        words: N_out / 32, 1..128.
+        rate: stored bits per 4,096 places, for every plane that some survivors do not reach.
+        register: likewise, as in ``xor.encode``.
 
     Raises:
         ModelError: TMB1301 for another array, TMB1303 for impossible options.
     """
     weights = as_matrix(weights)
+    check_options(NAME, rate, register)
     rows, cols = weights.shape
     values = weights[weights != 0]
     mask, choice = sri.pack(weights != 0, block=block)
     code = min(candidates(values), key=lambda c: _estimate(c, values))
-    words_, lengths = code.encode(values)
+    codewords, lengths = code.encode(values)
     care = [lengths > p for p in range(len(code.counts))]
-    forced = forced_plane(NAME, inputs, words)
-    planes = [RAW if c.all() else forced or bit_planes.choose(c)[0] for c in care]
-
-    header = bit_planes.header(planes) + code.header() + leb128(len(values)) + leb128(len(mask))
-    out = BitWriter()
-    bit_planes.encode(out, words_, care, planes)
+    layout, out = bit_planes.encode(codewords, care, rate=rate, register=register)
+    header = bit_planes.header(layout) + code.header() + leb128(len(values)) + leb128(len(mask))
     stream = out.getvalue()
     info = {
         **sri.describe(choice),
-        "planes": [(p.inputs, 32 * p.words) for p in planes],
+        "planes": [(p.rate, p.register) for p in layout.planes],
         "plane_bits": out.bits,
         "code_lengths": code.counts,
         "codebook": len(code.symbols) if code.table else 0,
@@ -75,8 +72,8 @@ def _estimate(code: PrefixCode, values: np.ndarray) -> float:
     scale = len(values) / max(len(sample), 1)
     bits = 8.0 * len(code.header())
     for p in range(len(code.counts)):
-        plane, needed = bit_planes.choose(lengths > p)
-        bits += scale * needed + (0 if plane == RAW else 16)
+        reached = int(np.count_nonzero(lengths > p))
+        bits += xor_rate.estimate(round(scale * reached), len(values))
     return bits
 
 
@@ -84,7 +81,7 @@ def _estimate(code: PrefixCode, values: np.ndarray) -> float:
 class _Parts:
     """What the header says; ``mask`` and ``stream`` are the bytes of the two."""
 
-    planes: list[Plane]
+    layout: Layout
     code: PrefixCode
     count: int
     mask: bytes
@@ -92,13 +89,13 @@ class _Parts:
 
 
 def _parse(data: bytes) -> _Parts:
-    planes, at = bit_planes.parse_header(data, NAME)
-    code, size = parse_prefix(data[at:], len(planes), NAME)
+    layout, at = bit_planes.parse_header(data, NAME)
+    code, size = parse_prefix(data[at:], len(layout.planes), NAME)
     count, at = parse_leb128(data, at + size, NAME)
     length, at = parse_leb128(data, at, NAME)
     if at + length > len(data):
         raise damaged(NAME, "a mask that does not fit")
-    return _Parts(planes, code, count, data[at : at + length], data[at + length :])
+    return _Parts(layout, code, count, data[at : at + length], data[at + length :])
 
 
 def decode(encoded: Encoded) -> np.ndarray:
@@ -107,7 +104,7 @@ def decode(encoded: Encoded) -> np.ndarray:
     row, col, _, kind = sri.unpack_fields(parts.mask, encoded.rows, encoded.cols, NAME)
     if len(row) != parts.count or kind.code:
         raise damaged(NAME, f"a mask of {len(row)} weights for {parts.count} values")
-    values = parts.code.decode(bit_planes.decode(parts.stream, parts.planes, parts.count, NAME))
+    values = parts.code.decode(bit_planes.decode(parts.stream, parts.layout, parts.count, NAME))
     if np.any(values > 127) or np.any(values == 0):
         raise damaged(NAME, "a value of 0 or 128")
     weights = np.zeros((encoded.rows, encoded.cols), np.int8)
@@ -120,7 +117,7 @@ def scratch_bytes(encoded: Encoded, form: str) -> int:
     parts = _parse(encoded.data)
     code = len(parts.code.counts) + (0 if parts.code.table else len(parts.code.symbols))
     return (
-        bit_planes.scratch_bytes(parts.planes) + -(-code // 4) * 4 + sri.scratch_of(parts.mask, encoded.cols)
+        bit_planes.scratch_bytes(parts.layout) + -(-code // 4) * 4 + sri.scratch_of(parts.mask, encoded.cols)
     )
 
 

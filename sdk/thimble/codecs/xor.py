@@ -1,7 +1,7 @@
 """``xor``: a mask, and the values' bit planes over all positions through the XOR network.
 
-See docs/formats.md. Pruned positions are don't-cares: a slice of 32 W positions is stored in about as many
-bits as it holds weights. They decode to noise, which the mask hides.
+See docs/formats.md. Pruned positions are don't-cares: a plane is stored in hardly more bits than it has
+weights. They decode to noise, which the mask hides.
 """
 
 from __future__ import annotations
@@ -11,24 +11,26 @@ import numpy as np
 from thimble.codecs import planes as bit_planes
 from thimble.codecs import sri
 from thimble.codecs.base import Codec, Encoded, as_matrix, bad_option, damaged, row_max
-from thimble.codecs.bits import BitWriter, leb128, parse_leb128, unpack
-from thimble.codecs.planes import Plane
+from thimble.codecs.bits import leb128, parse_leb128, unpack
+from thimble.codecs.planes import Layout, Plane
 from thimble.codecs.values import ValueCode, best_value_code, value_code
+from thimble.codecs.xor_network import REGISTERS
 
 NAME = "xor"
 _SRI = 16  # of the first byte: the mask is an sri stream, not a bitmap
 
 
-def encode(weights: np.ndarray, *, inputs: int | None = None, words: int | None = None) -> Encoded:
+def encode(weights: np.ndarray, *, rate: int | None = None, register: int | None = None) -> Encoded:
     """Encodes int8 ``[rows, cols]``.
 
     Args:
         weights: the matrix.
-        inputs: N_in, 1..64 stored bits of a slice; with ``words``.
-        words: N_out / 32, 1..128.
+        rate: stored bits per 4,096 places, 0..3,968.
+        register: of the network, 16, 32 or 64 bits. The shorter, the faster it decodes and the more bits it
+            takes; 16 bits are found by dynamic programming, which takes its time on a large layer.
 
     Raises:
-        ModelError: TMB1301 for another array, TMB1303 for an impossible slice.
+        ModelError: TMB1301 for another array, TMB1303 for an impossible plane.
     """
     weights = as_matrix(weights)
     rows, cols = weights.shape
@@ -36,21 +38,19 @@ def encode(weights: np.ndarray, *, inputs: int | None = None, words: int | None 
     care = flat != 0
     values = flat[care]
     value = best_value_code(values)
-    plane = forced_plane(NAME, inputs, words) or bit_planes.choose(care)[0]
-    planes = [plane] * value.bits
+    check_options(NAME, rate, register)
     fields = np.zeros(len(flat), np.uint16)
     fields[care] = value.encode(values)
 
     mask, kind = _mask(weights != 0)
-    header = bytes([value.code | kind]) + value.header() + bit_planes.header(planes)
+    layout, out = bit_planes.encode(fields, [care] * value.bits, rate=rate, register=register)
+    header = bytes([value.code | kind]) + value.header() + bit_planes.header(layout)
     if kind:
         header += leb128(len(mask))
-    out = BitWriter()
-    bit_planes.encode(out, fields, [care] * value.bits, planes)
     stream = out.getvalue()
     info = {
         "mask": "sri" if kind else "bitmap",
-        "planes": [(p.inputs, 32 * p.words) for p in planes],
+        "planes": [(p.rate, p.register) for p in layout.planes],
         "plane_bits": out.bits,
         "codebook": len(value.table),
         "header_bytes": len(header),
@@ -60,14 +60,11 @@ def encode(weights: np.ndarray, *, inputs: int | None = None, words: int | None 
     return Encoded(NAME, rows, cols, header + mask + stream, row_max(weights), info)
 
 
-def forced_plane(codec: str, inputs: int | None, words: int | None) -> Plane | None:
-    """The plane that both options describe; None without them."""
-    if inputs is None and words is None:
-        return None
-    plane = Plane(inputs or 0, words or 0)
-    if not plane.is_possible:
-        raise bad_option(codec, f"a slice of {plane.inputs} bits for {32 * plane.words} places")
-    return plane
+def check_options(codec: str, rate: int | None, register: int | None) -> None:
+    """Raises TMB1303 for planes that cannot be."""
+    size = register if register is not None else 64
+    if size not in REGISTERS or not Plane(rate or 0, size).is_possible:
+        raise bad_option(codec, f"{rate} stored bits for 4096 places through a register of {register}")
 
 
 def _mask(mask: np.ndarray) -> tuple[bytes, int]:
@@ -82,7 +79,7 @@ def _mask(mask: np.ndarray) -> tuple[bytes, int]:
 def decode(encoded: Encoded) -> np.ndarray:
     """int8 ``[rows, cols]``; ModelError TMB1302 for bits that no encoder wrote."""
     rows, cols, data = encoded.rows, encoded.cols, encoded.data
-    value, planes, at = _parse(data)
+    value, layout, at = _parse(data)
     mask = np.zeros((rows, cols), bool)
     if data[0] & _SRI:
         length, at = parse_leb128(data, at, NAME)
@@ -95,7 +92,7 @@ def decode(encoded: Encoded) -> np.ndarray:
         if at + length > len(data):
             raise damaged(NAME, "a mask that does not fit")
         mask = unpack(data[at : at + length])[: mask.size].astype(bool).reshape(rows, cols)
-    fields = bit_planes.decode(data[at + length :], planes, mask.size, NAME)[mask.ravel()]
+    fields = bit_planes.decode(data[at + length :], layout, mask.size, NAME)[mask.ravel()]
     if value.has_table and fields.max(initial=0) >= len(value.table):
         raise damaged(NAME, "an index past the table")
     values = value.decode(fields.astype(np.int64))
@@ -106,7 +103,7 @@ def decode(encoded: Encoded) -> np.ndarray:
     return weights
 
 
-def _parse(data: bytes) -> tuple[ValueCode, list[Plane], int]:
+def _parse(data: bytes) -> tuple[ValueCode, Layout, int]:
     """Values, planes, and where the mask begins."""
     if not data or data[0] > 31:
         raise damaged(NAME, "no header")
@@ -116,22 +113,22 @@ def _parse(data: bytes) -> tuple[ValueCode, list[Plane], int]:
         value, at = value_code(value.code, data[2 : 2 + length]), 2 + length
         if at > len(data) or not 0 < length <= 1 << value.bits:
             raise damaged(NAME, "a table that does not fit")
-    planes, size = bit_planes.parse_header(data[at:], NAME)
-    if len(planes) != value.bits:
-        raise damaged(NAME, f"{len(planes)} planes for values of {value.bits} bits")
-    return value, planes, at + size
+    layout, size = bit_planes.parse_header(data[at:], NAME)
+    if len(layout.planes) != value.bits:
+        raise damaged(NAME, f"{len(layout.planes)} planes for values of {value.bits} bits")
+    return value, layout, at + size
 
 
 def scratch_bytes(encoded: Encoded, form: str) -> int:
     """The planes, the value table where fields are signed, the mask's decoder; in every form."""
     data = encoded.data
-    value, planes, at = _parse(data)
+    value, layout, at = _parse(data)
     table = 0 if value.has_table else -(-(1 << value.bits) // 4) * 4
     mask = 0
     if data[0] & _SRI:
         length, at = parse_leb128(data, at, NAME)
         mask = sri.scratch_of(data[at : at + length], encoded.cols)
-    return bit_planes.scratch_bytes(planes) + table + mask
+    return bit_planes.scratch_bytes(layout) + table + mask
 
 
 CODEC = Codec(NAME, ("fused", "list", "row"), encode, decode, scratch_bytes)
