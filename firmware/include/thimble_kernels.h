@@ -73,6 +73,9 @@ typedef union {
 } tmb_decoder_t;
 
 extern const tmb_source_t tmb_dense_list, tmb_dense_row;
+extern const tmb_source_t tmb_packed_list, tmb_packed_row;
+extern const tmb_source_t tmb_codebook_list, tmb_codebook_row;
+extern const tmb_source_t tmb_bitmap_list, tmb_bitmap_row;
 extern const tmb_source_t tmb_sri_list, tmb_sri_row;
 extern const tmb_source_t tmb_xor_list, tmb_xor_row;
 extern const tmb_source_t tmb_sri_xor_list, tmb_sri_xor_row;
@@ -87,6 +90,9 @@ typedef struct {
 } tmb_fully_connected_t;
 
 /* fused: decode, multiply, accumulate; one instance per codec. scratch: codec(fused) */
+void tmb_fully_connected_packed_s8(const tmb_fully_connected_t *op, const uint8_t *image, int8_t *arena);
+void tmb_fully_connected_codebook_s8(const tmb_fully_connected_t *op, const uint8_t *image, int8_t *arena);
+void tmb_fully_connected_bitmap_s8(const tmb_fully_connected_t *op, const uint8_t *image, int8_t *arena);
 void tmb_fully_connected_sri_s8(const tmb_fully_connected_t *op, const uint8_t *image, int8_t *arena);
 void tmb_fully_connected_xor_s8(const tmb_fully_connected_t *op, const uint8_t *image, int8_t *arena);
 void tmb_fully_connected_sri_xor_s8(const tmb_fully_connected_t *op, const uint8_t *image, int8_t *arena);

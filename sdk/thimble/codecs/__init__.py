@@ -6,10 +6,22 @@ from typing import Any
 
 import numpy as np
 
-from thimble.codecs import dense, n_m, sri, sri_xor, xor
+from thimble.codecs import bitmap, codebook, dense, n_m, packed, sri, sri_xor, xor
 from thimble.codecs.base import Codec, Encoded, limit_bytes
 
-CODECS: dict[str, Codec] = {c.name: c for c in (dense.CODEC, sri.CODEC, xor.CODEC, sri_xor.CODEC, n_m.CODEC)}
+CODECS: dict[str, Codec] = {
+    c.name: c
+    for c in (
+        dense.CODEC,
+        packed.CODEC,
+        codebook.CODEC,
+        bitmap.CODEC,
+        sri.CODEC,
+        xor.CODEC,
+        sri_xor.CODEC,
+        n_m.CODEC,
+    )
+}
 
 
 def encode(name: str, weights: np.ndarray, **options: Any) -> Encoded:

@@ -1,0 +1,4 @@
+#include "codebook.h"
+#include "instances.h"
+
+TMB_DEFINE_PACKED_LIST(codebook);

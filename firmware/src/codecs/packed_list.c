@@ -1,0 +1,4 @@
+#include "instances.h"
+#include "packed.h"
+
+TMB_DEFINE_PACKED_LIST(packed);
