@@ -79,6 +79,7 @@ extern const tmb_source_t tmb_bitmap_list, tmb_bitmap_row;
 extern const tmb_source_t tmb_sri_list, tmb_sri_row;
 extern const tmb_source_t tmb_xor_list, tmb_xor_row;
 extern const tmb_source_t tmb_sri_xor_list, tmb_sri_xor_row;
+extern const tmb_source_t tmb_huffman_list, tmb_huffman_row;
 extern const tmb_source_t tmb_n_m_list, tmb_n_m_row;
 
 typedef struct {

@@ -10,4 +10,13 @@
 #define TMB_NOINLINE
 #endif
 
+/* 1 where a memcpy of four bytes from any address is one load */
+#ifndef TMB_UNALIGNED_LOADS
+#if defined(__ARM_FEATURE_UNALIGNED) || defined(__riscv_misaligned_fast) || defined(__x86_64__)
+#define TMB_UNALIGNED_LOADS 1
+#else
+#define TMB_UNALIGNED_LOADS 0
+#endif
+#endif
+
 #endif

@@ -25,7 +25,7 @@ from thimble.compress.checks import choice, text, whole
 from thimble.compress.steps import METHODS, Step, Train
 from thimble.errors import RecipeError
 
-CODECS = ("auto", "dense", "sri", "xor", "sri+xor")
+CODECS = ("auto", "dense", "sri", "xor", "sri+xor", "huffman")
 
 
 @attrs.frozen(kw_only=True)

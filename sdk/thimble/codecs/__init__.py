@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from thimble.codecs import bitmap, codebook, dense, n_m, packed, sri, sri_xor, xor
+from thimble.codecs import bitmap, codebook, dense, huffman, n_m, packed, sri, sri_xor, xor
 from thimble.codecs.base import Codec, Encoded, limit_bytes
 
 CODECS: dict[str, Codec] = {
@@ -19,6 +19,7 @@ CODECS: dict[str, Codec] = {
         sri.CODEC,
         xor.CODEC,
         sri_xor.CODEC,
+        huffman.CODEC,
         n_m.CODEC,
     )
 }
