@@ -1,7 +1,7 @@
 /* `huffman`: every weight under a canonical Huffman code, docs/formats/huffman.md.
  *
  * Scratch: a table of 2^limit entries for each class of rows. An entry, found by the next bits of the stream,
- * is the value's byte and the codeword's length << 8; for the escape, its length and HUFFMAN_ESCAPED << 8. */
+ * is the value's byte and the codeword's length << 8; for the escape, its length and 31 << 8. */
 #ifndef TMB_HUFFMAN_H
 #define TMB_HUFFMAN_H
 

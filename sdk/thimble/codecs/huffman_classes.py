@@ -10,7 +10,7 @@ from thimble.codecs.huffman_code import MAX_LENGTH, VALUES, Code, best_code
 MAX_CLASSES = 4
 TABLE_ENTRIES = 1024  # of all classes, 2 bytes each
 ID_BITS = (0, 0, 1, 2, 2)  # by number of classes
-_ENTRIES_PER_BYTE = 64  # that a table may grow by for each byte of flash saved; filling it takes time
+_ENTRIES_PER_BYTE = 32  # that a table may grow by for each byte of flash saved; filling it takes time
 _MIN_COLS = 8  # below, a row's class costs more than its code can save
 _ROUNDS = 6
 _CHUNK = 1 << 20
