@@ -81,6 +81,7 @@ extern const tmb_source_t tmb_xor_list, tmb_xor_row;
 extern const tmb_source_t tmb_sri_xor_list, tmb_sri_xor_row;
 extern const tmb_source_t tmb_huffman_list, tmb_huffman_row;
 extern const tmb_source_t tmb_n_m_list, tmb_n_m_row;
+extern const tmb_source_t tmb_unified_list, tmb_unified_row;
 
 typedef struct {
     tmb_weights_t w;
@@ -98,6 +99,7 @@ void tmb_fully_connected_sri_s8(const tmb_fully_connected_t *op, const uint8_t *
 void tmb_fully_connected_xor_s8(const tmb_fully_connected_t *op, const uint8_t *image, int8_t *arena);
 void tmb_fully_connected_sri_xor_s8(const tmb_fully_connected_t *op, const uint8_t *image, int8_t *arena);
 void tmb_fully_connected_n_m_s8(const tmb_fully_connected_t *op, const uint8_t *image, int8_t *arena);
+void tmb_fully_connected_unified_s8(const tmb_fully_connected_t *op, const uint8_t *image, int8_t *arena);
 /* dense row: op->source decodes a row, then a dot product. scratch: align4(cols) + codec(row) */
 void tmb_fully_connected_row_s8(const tmb_fully_connected_t *op, const uint8_t *image, int8_t *arena);
 void tmb_fully_connected_row_dsp_s8(const tmb_fully_connected_t *op, const uint8_t *image, int8_t *arena);

@@ -1,0 +1,3 @@
+#include "unified.h"
+
+TMB_DEFINE_SINK_FULLY_CONNECTED(unified);
