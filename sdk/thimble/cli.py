@@ -172,12 +172,30 @@ def bench(
 
 @app.command()
 def inspect(model: Model, inputs: Inputs = None, json: Json = False) -> None:
-    """Show a model's layers, and what every codec would cost."""
+    """Show a model's layers, and what every codec would cost; or what a .img file holds."""
 
     def work() -> dict[str, Any]:
         from thimble.commands.inspect import inspect as run
 
         return run(model, inputs)
+
+    finish(work, as_json=json)
+
+
+@app.command()
+def image(
+    model: Model,
+    project: Annotated[Path, typer.Option("--project", help="A folder that `thimble build` wrote.")],
+    out: Annotated[Path, typer.Option("--out", help="File to write.")],
+    inputs: Inputs = None,
+    json: Json = False,
+) -> None:
+    """Write the image of MODEL's weights for the code of a project, to be flashed by itself."""
+
+    def work() -> dict[str, Any]:
+        from thimble.commands.image import image as run
+
+        return run(model, project, out, inputs)
 
     finish(work, as_json=json)
 

@@ -30,6 +30,7 @@ COMMANDS = [
     "verify",
     "bench",
     "inspect",
+    "image",
     "report",
     "boards",
     "ops",
@@ -115,6 +116,7 @@ FAILING = {
     "verify": (["absent", "--inputs", "x.npz"], "TMB2031", 1),
     "bench": (["absent"], "TMB2031", 1),
     "inspect": (["absent.thimble"], "TMB1001", 1),
+    "image": (["m.thimble", "--project", "absent", "--out", "x.img"], "TMB2031", 1),
     "report": (["absent"], "TMB2031", 1),
     "flash": (["absent", "--board", "pico"], "TMB2031", 1),
 }

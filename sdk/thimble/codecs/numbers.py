@@ -17,6 +17,8 @@ CODEC_NUMBERS = {
     "packed": 8,
     "rans": 9,
     "huffman": 10,
+    "unified": 11,
+    "sri-flat": 12,
 }
 
 CODEC_NAMES = {number: name for name, number in CODEC_NUMBERS.items()}

@@ -161,6 +161,7 @@ def _fill(
     shutil.copytree(resource("firmware"), at / "lib" / "thimble", ignore=ignore)
     shutil.copytree(resource("boards") / "platform", at / "emulated" / "platform", ignore=ignore)
     (at / "model.thimble").write_bytes(model)
+    (at / f"{spec.name}.img").write_bytes(plan.image.data)
     (at / ".gitignore").write_text(".pio/\n")
     facts = {
         "thimble": __version__,

@@ -16,9 +16,9 @@ from thimble.plan.calls import Call, Calls
 from thimble.plan.plan import Choice
 
 
-def describe(graph: Graph, listed: Calls) -> str:
-    """One line for the model's input and output each, and one for each call."""
-    return "\n".join([*_ends(graph), *map(_line, listed.calls)])
+def describe(graph: Graph, listed: Calls, *, room: bool = True) -> str:
+    """One line for the model's input and output each, and one for each call; ``room``: with capacities."""
+    return "\n".join([*_ends(graph), *(_line(call, room) for call in listed.calls)])
 
 
 def capacities(choice: Choice) -> dict[str, int]:
@@ -33,15 +33,17 @@ def _ends(graph: Graph) -> Iterator[str]:
             tensor = graph.tensors[name]
             assert tensor.quant is not None
             shape = "x".join(map(str, tensor.shape))
-            yield f"{kind} {shape} scale {float(tensor.quant.scale)!r} zero_point {tensor.quant.zero_point}"
+            scale, zero_point = float(tensor.quant.scale), tensor.quant.zero_point
+            yield f"{kind} {shape} {kind}_scale={scale!r} zero_point={zero_point}"
 
 
-def _line(call: Call) -> str:
+def _line(call: Call, room: bool) -> str:
     words = [call.function, *_words(call.constants)]
     choice, q = call.weights, call.requant
     if choice is not None and q is not None:
         enc = choice.encoded
-        words += [choice.source or "", enc.codec, f"{enc.rows}x{enc.cols}", *_words(capacities(choice))]
+        words += [choice.source or "", enc.codec, f"{enc.rows}x{enc.cols}"]
+        words += _words(capacities(choice)) if room else []
         words += [f"bias_bytes={q.bias_bytes}", f"per_channel={int(q.per_channel)}"]
         words += [f"zero_point={q.zero_point}", f"min={q.min}", f"max={q.max}"]
     return " ".join(words)
