@@ -59,8 +59,9 @@ typedef struct {
 } tmb_requant_t;
 
 /* A source of weights in one form: a codec's decoder seen by a kernel. open() binds state to the encoded
- * weights; next() decodes the next row, in order: a list source writes at most row_max tmb_nz_t in rising
- * offset order, all below cols, and returns how many; a row source writes cols int8 and returns cols. */
+ * weights; next() decodes the next row, in order: a list source writes at most row_max tmb_nz_t, with distinct
+ * offsets below cols in any order and zeros among them where that is cheaper, and returns how many; a row
+ * source writes cols int8 and returns cols. */
 typedef struct {
     void (*open)(void *state, const tmb_weights_t *w, const uint8_t *image, void *scratch);
     uint32_t (*next)(void *state, void *out);
@@ -81,6 +82,7 @@ extern const tmb_source_t tmb_xor_list, tmb_xor_row;
 extern const tmb_source_t tmb_sri_xor_list, tmb_sri_xor_row;
 extern const tmb_source_t tmb_huffman_list, tmb_huffman_row;
 extern const tmb_source_t tmb_n_m_list, tmb_n_m_row;
+extern const tmb_source_t tmb_rans_list, tmb_rans_row;
 extern const tmb_source_t tmb_unified_list, tmb_unified_row;
 
 typedef struct {
@@ -99,6 +101,7 @@ void tmb_fully_connected_sri_s8(const tmb_fully_connected_t *op, const uint8_t *
 void tmb_fully_connected_xor_s8(const tmb_fully_connected_t *op, const uint8_t *image, int8_t *arena);
 void tmb_fully_connected_sri_xor_s8(const tmb_fully_connected_t *op, const uint8_t *image, int8_t *arena);
 void tmb_fully_connected_n_m_s8(const tmb_fully_connected_t *op, const uint8_t *image, int8_t *arena);
+void tmb_fully_connected_rans_s8(const tmb_fully_connected_t *op, const uint8_t *image, int8_t *arena);
 void tmb_fully_connected_unified_s8(const tmb_fully_connected_t *op, const uint8_t *image, int8_t *arena);
 /* dense row: op->source decodes a row, then a dot product. scratch: align4(cols) + codec(row) */
 void tmb_fully_connected_row_s8(const tmb_fully_connected_t *op, const uint8_t *image, int8_t *arena);

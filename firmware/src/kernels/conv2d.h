@@ -67,8 +67,8 @@ static inline tmb_runs_t tmb_runs(const tmb_conv2d_t *op) {
     return r;
 }
 
-/* Turns columns of a weight row into byte offsets from a window's start, in place; returns how many are
- * sound: it stops at one that is not in rising order or not below cols. */
+/* Turns columns of a weight row into byte offsets from a window's start, in place, without those of value 0
+ * or not below cols; returns how many are left. */
 uint32_t tmb_conv2d_locate(const tmb_conv2d_t *op, tmb_nz_t *taps, uint32_t n);
 
 /* One output channel at every position, from located taps or from a dense row of cols weights. */

@@ -62,11 +62,16 @@ static uint32_t locate(const tmb_conv2d_t *op, const planes_t *g, tmb_nz_t *taps
     const place_t down = {op->dilation_h % stride_h, op->dilation_h / stride_h};
     const place_t right = {op->dilation_w % stride_w, op->dilation_w / stride_w};
     place_t v = {0, 0}, h = {0, 0};
-    uint32_t first = 0, column = 0, row_at = 0, at = 0;
+    uint32_t first = 0, column = 0, row_at = 0, at = 0, kept = 0;
     for (uint32_t i = 0; i < n; i++) {
         const uint32_t offset = taps[i].offset;
-        if (offset < first || offset >= cols) {
-            return i;
+        const int16_t value = taps[i].value;
+        if (value == 0 || offset >= cols) {
+            continue;
+        }
+        if (offset < first) { /* channel by channel: from the first tap again */
+            first = column = row_at = at = 0;
+            v.phase = v.index = h.phase = h.index = 0;
         }
         while (offset - first >= channels) {
             first += channels;
@@ -78,9 +83,10 @@ static uint32_t locate(const tmb_conv2d_t *op, const planes_t *g, tmb_nz_t *taps
             }
             at = row_at + h.phase * g->phase + h.index;
         }
-        taps[i].offset = (uint16_t)(at + (offset - first) * g->channel);
+        taps[kept].offset = (uint16_t)(at + (offset - first) * g->channel);
+        taps[kept++].value = value;
     }
-    return n;
+    return kept;
 }
 
 /* a tap as one word: its offset below, its value above */

@@ -5,11 +5,15 @@ uint32_t tmb_conv2d_locate(const tmb_conv2d_t *op, tmb_nz_t *taps, uint32_t n) {
     const uint32_t step = (uint32_t)op->dilation_w * op->in_c;
     const uint32_t row = (uint32_t)op->dilation_h * op->in_w * op->in_c;
     uint32_t first = 0; /* column of the current tap's first channel */
-    uint32_t column = 0, row_start = 0, at = 0;
+    uint32_t column = 0, row_start = 0, at = 0, kept = 0;
     for (uint32_t i = 0; i < n; i++) {
         const uint32_t offset = taps[i].offset;
-        if (offset < first || offset >= op->w.cols) {
-            return i;
+        const int16_t value = taps[i].value;
+        if (value == 0 || offset >= op->w.cols) {
+            continue;
+        }
+        if (offset < first) { /* channel by channel: from the first tap again */
+            first = column = row_start = at = 0;
         }
         while (offset - first >= channels) {
             first += channels;
@@ -20,7 +24,8 @@ uint32_t tmb_conv2d_locate(const tmb_conv2d_t *op, tmb_nz_t *taps, uint32_t n) {
                 at = row_start;
             }
         }
-        taps[i].offset = (uint16_t)(at + offset - first);
+        taps[kept].offset = (uint16_t)(at + offset - first);
+        taps[kept++].value = value;
     }
-    return n;
+    return kept;
 }

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from thimble.codecs import bitmap, codebook, dense, huffman, n_m, packed, sri, sri_xor, unified, xor
+from thimble.codecs import bitmap, codebook, dense, huffman, n_m, packed, rans, sri, sri_xor, unified, xor
 from thimble.codecs.base import Codec, Encoded, limit_bytes
 
 CODECS: dict[str, Codec] = {
@@ -21,6 +21,7 @@ CODECS: dict[str, Codec] = {
         sri_xor.CODEC,
         huffman.CODEC,
         n_m.CODEC,
+        rans.CODEC,
         unified.CODEC,
     )
 }

@@ -1,0 +1,4 @@
+#include "instances.h"
+#include "rans.h"
+
+TMB_DEFINE_FULLY_CONNECTED(rans);
