@@ -7,41 +7,36 @@
 
 #include "planes.h"
 #include "sri.h"
+#include "xor_mask.h"
 
 typedef struct {
-    tmb_sri_t sri; /* with a bitmap only n is used: the next column */
+    union {
+        tmb_sri_t sri;
+        tmb_xor_mask_t rows;
+    } mask;
     tmb_planes_t *planes;
     const uint8_t *data;
-    const uint8_t *bitmap; /* or null */
-    const int8_t *values;  /* by value field */
-    uint32_t row;          /* place of the row's first weight */
+    const int8_t *values; /* by value field */
+    uint32_t row;         /* place of the row's first weight */
     uint16_t cols, row_max;
     uint8_t count; /* planes */
+    uint8_t is_sri;
 } tmb_xor_t;
 
 void tmb_xor_open(tmb_xor_t *it, const tmb_weights_t *w, const uint8_t *image, void *scratch);
 
 static inline void tmb_xor_next_row(tmb_xor_t *it) {
     it->row += it->cols;
-    if (it->bitmap) {
-        it->sri.n = 0;
+    if (it->is_sri) {
+        tmb_sri_next_row(&it->mask.sri);
     } else {
-        tmb_sri_next_row(&it->sri);
+        tmb_xor_mask_next_row(&it->mask.rows, it->cols);
     }
 }
 
 static inline int tmb_xor_get(tmb_xor_t *it, uint32_t *offset, int32_t *value) {
-    if (it->bitmap) {
-        uint32_t place = it->row + it->sri.n;
-        while (it->sri.n < it->cols && !(it->bitmap[place >> 3] >> (place & 7) & 1)) {
-            it->sri.n++;
-            place++;
-        }
-        *offset = it->sri.n;
-        if (*offset >= it->cols) {
-            return 0;
-        }
-    } else if (!tmb_sri_get(&it->sri, offset, value)) {
+    if (it->is_sri ? !tmb_sri_get(&it->mask.sri, offset, value)
+                   : !tmb_xor_mask_get(&it->mask.rows, it->cols, offset)) {
         return 0;
     }
     const uint32_t place = it->row + *offset;
@@ -57,10 +52,10 @@ static inline int tmb_xor_get(tmb_xor_t *it, uint32_t *offset, int32_t *value) {
 }
 
 static inline void tmb_xor_step(tmb_xor_t *it) {
-    if (it->bitmap) {
-        it->sri.n++;
+    if (it->is_sri) {
+        tmb_sri_step(&it->mask.sri);
     } else {
-        tmb_sri_step(&it->sri);
+        tmb_xor_mask_step(&it->mask.rows);
     }
 }
 

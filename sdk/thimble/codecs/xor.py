@@ -9,15 +9,14 @@ from __future__ import annotations
 import numpy as np
 
 from thimble.codecs import planes as bit_planes
-from thimble.codecs import sri
+from thimble.codecs import xor_mask
 from thimble.codecs.base import Codec, Encoded, as_matrix, bad_option, damaged, row_max
-from thimble.codecs.bits import leb128, parse_leb128, unpack
 from thimble.codecs.planes import Layout, Plane
 from thimble.codecs.values import ValueCode, best_value_code, value_code
 from thimble.codecs.xor_network import REGISTERS
 
 NAME = "xor"
-_SRI = 16  # of the first byte: the mask is an sri stream, not a bitmap
+_MASKS = ("bitmap", "sri", "patterns")
 
 
 def encode(weights: np.ndarray, *, rate: int | None = None, register: int | None = None) -> Encoded:
@@ -42,14 +41,12 @@ def encode(weights: np.ndarray, *, rate: int | None = None, register: int | None
     fields = np.zeros(len(flat), np.uint16)
     fields[care] = value.encode(values)
 
-    mask, kind = _mask(weights != 0)
+    kind, mask = xor_mask.pack(weights != 0)
     layout, out = bit_planes.encode(fields, [care] * value.bits, rate=rate, register=register)
-    header = bytes([value.code | kind]) + value.header() + bit_planes.header(layout)
-    if kind:
-        header += leb128(len(mask))
+    header = bytes([value.code | kind << 4]) + value.header() + bit_planes.header(layout)
     stream = out.getvalue()
     info = {
-        "mask": "sri" if kind else "bitmap",
+        "mask": _MASKS[kind],
         "planes": [(p.rate, p.register) for p in layout.planes],
         "plane_bits": out.bits,
         "codebook": len(value.table),
@@ -67,31 +64,11 @@ def check_options(codec: str, rate: int | None, register: int | None) -> None:
         raise bad_option(codec, f"{rate} stored bits for 4096 places through a register of {register}")
 
 
-def _mask(mask: np.ndarray) -> tuple[bytes, int]:
-    """The smaller of bitmap and ``sri`` stream, and its bit in the first byte."""
-    packed = np.packbits(mask.ravel(), bitorder="little").tobytes()
-    stream, _ = sri.pack(mask)
-    if len(stream) + len(leb128(len(stream))) < len(packed):
-        return stream, _SRI
-    return packed, 0
-
-
 def decode(encoded: Encoded) -> np.ndarray:
     """int8 ``[rows, cols]``; ModelError TMB1302 for bits that no encoder wrote."""
     rows, cols, data = encoded.rows, encoded.cols, encoded.data
     value, layout, at = _parse(data)
-    mask = np.zeros((rows, cols), bool)
-    if data[0] & _SRI:
-        length, at = parse_leb128(data, at, NAME)
-        row, col, _, kind = sri.unpack_fields(data[at : at + length], rows, cols, NAME)
-        if at + length > len(data) or kind.code:
-            raise damaged(NAME, "a mask that does not fit")
-        mask[row, col] = True
-    else:
-        length = -(-mask.size // 8)
-        if at + length > len(data):
-            raise damaged(NAME, "a mask that does not fit")
-        mask = unpack(data[at : at + length])[: mask.size].astype(bool).reshape(rows, cols)
+    mask, length = xor_mask.unpack_mask(data[0] >> 4, data[at:], rows, cols, NAME)
     fields = bit_planes.decode(data[at + length :], layout, mask.size, NAME)[mask.ravel()]
     if value.has_table and fields.max(initial=0) >= len(value.table):
         raise damaged(NAME, "an index past the table")
@@ -105,7 +82,7 @@ def decode(encoded: Encoded) -> np.ndarray:
 
 def _parse(data: bytes) -> tuple[ValueCode, Layout, int]:
     """Values, planes, and where the mask begins."""
-    if not data or data[0] > 31:
+    if not data or data[0] >> 4 >= len(_MASKS):
         raise damaged(NAME, "no header")
     value, at = value_code(data[0] & 15, b""), 1
     if value.has_table:
@@ -124,10 +101,7 @@ def scratch_bytes(encoded: Encoded, form: str) -> int:
     data = encoded.data
     value, layout, at = _parse(data)
     table = 0 if value.has_table else -(-(1 << value.bits) // 4) * 4
-    mask = 0
-    if data[0] & _SRI:
-        length, at = parse_leb128(data, at, NAME)
-        mask = sri.scratch_of(data[at : at + length], encoded.cols)
+    mask = xor_mask.scratch_bytes(data[0] >> 4, data[at:], encoded.cols, NAME)
     return bit_planes.scratch_bytes(layout) + table + mask
 
 
