@@ -78,6 +78,7 @@ extern const tmb_source_t tmb_packed_list, tmb_packed_row;
 extern const tmb_source_t tmb_codebook_list, tmb_codebook_row;
 extern const tmb_source_t tmb_bitmap_list, tmb_bitmap_row;
 extern const tmb_source_t tmb_sri_list, tmb_sri_row;
+extern const tmb_source_t tmb_sri_flat_list, tmb_sri_flat_row;
 extern const tmb_source_t tmb_xor_list, tmb_xor_row;
 extern const tmb_source_t tmb_sri_xor_list, tmb_sri_xor_row;
 extern const tmb_source_t tmb_huffman_list, tmb_huffman_row;
@@ -98,6 +99,7 @@ void tmb_fully_connected_packed_s8(const tmb_fully_connected_t *op, const uint8_
 void tmb_fully_connected_codebook_s8(const tmb_fully_connected_t *op, const uint8_t *image, int8_t *arena);
 void tmb_fully_connected_bitmap_s8(const tmb_fully_connected_t *op, const uint8_t *image, int8_t *arena);
 void tmb_fully_connected_sri_s8(const tmb_fully_connected_t *op, const uint8_t *image, int8_t *arena);
+void tmb_fully_connected_sri_flat_s8(const tmb_fully_connected_t *op, const uint8_t *image, int8_t *arena);
 void tmb_fully_connected_xor_s8(const tmb_fully_connected_t *op, const uint8_t *image, int8_t *arena);
 void tmb_fully_connected_sri_xor_s8(const tmb_fully_connected_t *op, const uint8_t *image, int8_t *arena);
 void tmb_fully_connected_n_m_s8(const tmb_fully_connected_t *op, const uint8_t *image, int8_t *arena);

@@ -35,12 +35,13 @@ def codec_table() -> str:
     return "".join(lines)
 
 
-def build(folder: Path) -> Path:
-    """Compiles the driver; returns the executable."""
+def build(folder: Path, *flags: str) -> Path:
+    """Compiles the driver, with further flags; returns the executable."""
     exe = folder / "decoder_driver"
     (folder / "codecs.inc").write_text(codec_table())
     command = ["gcc", "-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all", *STRICT]
     command += [
+        *flags,
         *include_flags(),
         f"-I{folder}",
         str(Path(__file__).with_name("decoder_driver.c")),

@@ -23,7 +23,7 @@ def stated(codec: str) -> tuple[np.ndarray, bytes]:
 def check_all_forms(decoder: Decoder, encoded: Encoded, weights: np.ndarray) -> None:
     """Python's decoder and all forms of the C one give the matrix back."""
     assert np.array_equal(decode(encoded), weights)
-    assert encoded.row_max == np.count_nonzero(weights, axis=1).max()
+    assert encoded.row_max >= np.count_nonzero(weights, axis=1).max()
     assert np.array_equal(decoder.lists(encoded), weights)
     assert np.array_equal(decoder.rows(encoded), weights)
     if "fused" in CODECS[encoded.codec].forms:

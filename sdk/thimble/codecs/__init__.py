@@ -6,7 +6,20 @@ from typing import Any
 
 import numpy as np
 
-from thimble.codecs import bitmap, codebook, dense, huffman, n_m, packed, rans, sri, sri_xor, unified, xor
+from thimble.codecs import (
+    bitmap,
+    codebook,
+    dense,
+    huffman,
+    n_m,
+    packed,
+    rans,
+    sri,
+    sri_flat,
+    sri_xor,
+    unified,
+    xor,
+)
 from thimble.codecs.base import Codec, Encoded, limit_bytes
 
 CODECS: dict[str, Codec] = {
@@ -17,6 +30,7 @@ CODECS: dict[str, Codec] = {
         codebook.CODEC,
         bitmap.CODEC,
         sri.CODEC,
+        sri_flat.CODEC,
         xor.CODEC,
         sri_xor.CODEC,
         huffman.CODEC,
