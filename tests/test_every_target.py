@@ -9,7 +9,7 @@ from thimble.codegen.project import write_project
 from thimble.commands.bench import bench
 from thimble.commands.targets import plan_for, project_for
 from thimble.emulate import TARGETS, execute
-from thimble.plan.make import make_plan
+from thimble.plan.make import all_ways, make_plan
 from thimble.quantize.interpreter import run
 
 CORES = tuple(name for name in TARGETS if name != "host")
@@ -48,8 +48,11 @@ def test_what_was_planned_is_what_is_linked(project, target):
 @pytest.mark.parametrize("network", ["lenet", "zoo"])
 def test_every_codec_on_two_cores_and_the_host(tmp_path, network, codec):
     graph = NETWORKS[network]()
+    held = [name for name, candidates in all_ways(graph, "cortex-m4")[1].items() if codec in candidates]
+    if not held:
+        pytest.skip(f"{codec} can hold no layer of this network")
     for core in ("cortex-m4", "rv32imc"):
-        plan = make_plan(graph, core, "speed", codec)
+        plan = make_plan(graph, core, "speed", dict.fromkeys(held, codec))
         at = write_project(plan, tmp_path / core, emulated=CORES)
         x = noise(graph, SAMPLES)
         y = execute(at, core, x)

@@ -21,11 +21,12 @@ from typing import Any
 
 import attrs
 
+from thimble import codecs
 from thimble.compress.checks import choice, text, whole
 from thimble.compress.steps import METHODS, Step, Train
 from thimble.errors import RecipeError
 
-CODECS = ("auto", "dense", "sri", "xor", "sri+xor", "huffman")
+CODECS = ("auto", *codecs.CODECS)
 
 
 @attrs.frozen(kw_only=True)

@@ -10,6 +10,8 @@ from thimble.plan.plan import Choice
 
 OBJECTIVES = ("size", "speed", "balanced")
 
+_TOGETHER = 4  # codecs of a set; each decoder takes flash, so few networks gain by more
+
 Pick = dict[str, Choice]
 Cost = tuple[float, float]
 
@@ -24,8 +26,8 @@ def choose(
 
     ``size`` minimises flash: encoded weights and the code of every kernel and decoder that is used.
     ``speed`` minimises instructions. ``balanced`` minimises flash / (least flash) + instructions / (fewest
-    instructions). For every set of codecs the layers pick by themselves; the best of these picks is then
-    improved one layer at a time until nothing helps.
+    instructions). For every set of at most four codecs the layers pick by themselves; the best of these
+    picks is then improved one layer at a time, with all codecs, until nothing helps.
 
     Args:
         ways: all choices per layer; never empty.
@@ -74,7 +76,7 @@ def _best(
 ) -> Pick:
     codecs = sorted({c.codec for options in allowed.values() for c in options})
     picks = []
-    for count in range(1, len(codecs) + 1):
+    for count in range(1, min(len(codecs), _TOGETHER) + 1):
         for subset in combinations(codecs, count):
             within = {layer: [c for c in options if c.codec in subset] for layer, options in allowed.items()}
             if all(within.values()):

@@ -28,6 +28,11 @@ class Footprint:
     structs: Mapping[str, int]
     model: Mapping[str, int]
 
+    @property
+    def largest(self) -> int:
+        """Bytes of the largest function or object."""
+        return max(node["bytes"] for node in self.nodes.values())
+
     def bytes_of(self, roots: Iterable[str]) -> int:
         """Flash of everything that these functions and objects reach, each counted once."""
         return sum(self.nodes[name]["bytes"] for name in self._reached(roots))
@@ -68,12 +73,14 @@ def footprint(core: str) -> Footprint | None:
 
 
 def code_bytes(core: str, choices: Iterable[Choice]) -> int:
-    """Flash of the kernels and decoders that these choices need, each counted once; 0 where not measured."""
+    """Flash of the kernels and decoders that these choices need, each counted once; 0 on a core that was not
+    measured. A function that was not counts as the core's largest, so that nothing is chosen for it."""
     known = footprint(core)
     if known is None:
         return 0
     roots = {name for choice in choices for name in (choice.function, choice.source) if name is not None}
-    return known.bytes_of(roots & known.nodes.keys())
+    measured = roots & known.nodes.keys()
+    return known.bytes_of(measured) + len(roots - measured) * known.largest
 
 
 def bounds(core: str, steps: Iterable[Step]) -> Bounds | None:
