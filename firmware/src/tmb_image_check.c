@@ -1,5 +1,7 @@
 #include "thimble.h"
 
+#include "tmb_compiler.h"
+
 /* docs/image.md: the header's words, then the table, two words a record. A record's second word is of the
  * form of the header's last: in its upper 24 bits the offset where something ends. */
 enum { MAGIC_VERSION, CRC, LENGTH, SIGNATURE, CONSTANTS, TABLE };
@@ -9,7 +11,7 @@ enum { RECORD_WORDS = 2, RECORD_SIGNED_BYTES = 5 };
 #define MAX_BIAS 0x40000000u
 
 /* bit by bit: a table would cost more flash than many a model, and this runs once */
-static uint32_t crc32(uint32_t crc, const void *data, size_t n) {
+static TMB_NOINLINE uint32_t crc32(uint32_t crc, const void *data, size_t n) {
     const uint8_t *p = (const uint8_t *)data;
     crc = ~crc;
     while (n-- > 0) {
@@ -21,27 +23,22 @@ static uint32_t crc32(uint32_t crc, const void *data, size_t n) {
     return ~crc;
 }
 
-/* the structure and the matrices are those of the code */
-static int is_signed(const uint32_t *word, uint32_t crc) {
-    const uint32_t *record = word + TABLE;
-    for (uint32_t left = word[CONSTANTS] & 255u; left > 0; left--) {
-        crc = crc32(crc, record, RECORD_SIGNED_BYTES);
-        record += RECORD_WORDS;
-    }
-    return crc == word[SIGNATURE];
-}
-
-/* sections lie one behind the other, up to the end */
-static int has_order(const uint32_t *word) {
+/* sections lie one behind the other, up to the end, and hold the matrices that the code has */
+static tmb_status_t check_table(const uint32_t *word, uint32_t crc) {
     const uint32_t *end = word + CONSTANTS;
+    tmb_status_t status = TMB_OK;
     for (uint32_t left = word[CONSTANTS] & 255u; left > 0; left--) {
         const uint32_t start = ((*end >> 8) + 3u) & ~3u;
+        crc = crc32(crc, end + 1, RECORD_SIGNED_BYTES);
         end += RECORD_WORDS;
         if (*end >> 8 < start) {
-            return 0;
+            status = TMB_ERR_SECTION;
         }
     }
-    return *end >> 8 == word[LENGTH];
+    if (crc != word[SIGNATURE]) {
+        return TMB_ERR_MODEL;
+    }
+    return *end >> 8 != word[LENGTH] ? TMB_ERR_SECTION : status;
 }
 
 /* no sum nor shift leaves what the kernels' arithmetic is defined for. First come the multipliers, then the
@@ -91,11 +88,6 @@ tmb_status_t tmb_image_check(const uint8_t *image, size_t size, const tmb_contra
     if (word[CONSTANTS] >> 8 > word[LENGTH]) {
         return TMB_ERR_SECTION;
     }
-    if (!is_signed(word, contract->structure)) {
-        return TMB_ERR_MODEL;
-    }
-    if (!has_order(word)) {
-        return TMB_ERR_SECTION;
-    }
-    return has_range(word, contract) ? TMB_OK : TMB_ERR_CONSTANT;
+    const tmb_status_t status = check_table(word, contract->structure);
+    return status == TMB_OK && !has_range(word, contract) ? TMB_ERR_CONSTANT : status;
 }

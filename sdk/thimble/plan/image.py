@@ -131,10 +131,10 @@ def build(layers: Sequence[LayerConstants], structure: str) -> Image:
         body += fill + encoded.data
         offsets[f"{layer.name}/weights"] = end + len(fill)
         end += len(fill) + len(encoded.data)
+        if end > MAX_BYTES:
+            raise _too_large(f"{end:,} bytes of constants or more, an image {MAX_BYTES:,}", "prune further")
         table += RECORD.pack(encoded.rows, encoded.cols, _end(end, CODEC_NUMBERS[encoded.codec]))
         sections.append(Section(f"{layer.name}/weights", encoded.data))
-    if end > MAX_BYTES:
-        raise _too_large(f"{end:,} bytes of constants, and an image holds {MAX_BYTES:,}", "prune further")
     identity = signature(contract.structure, bytes(table))
     rest = struct.pack("<III", end, identity, contract.constants) + table + body
     header = MAGIC + bytes([VERSION]) + struct.pack("<I", zlib.crc32(rest))
@@ -161,7 +161,7 @@ def _end(offset: int, low: int) -> int:
 
 def _check_limits(layers: Sequence[LayerConstants]) -> None:
     if len(layers) > MAX_SECTIONS:
-        raise _too_large(f"{len(layers)} layers with weights, and an image holds {MAX_SECTIONS}", "split it")
+        raise _too_large(f"{len(layers)} layers with weights, an image {MAX_SECTIONS}", "split it")
     for layer in layers:
         if np.abs(layer.bias.astype(np.int64)).max(initial=0) >= MAX_BIAS:
             raise _too_large(
