@@ -18,7 +18,7 @@ FOLDER = Path(os.environ.get("THIMBLE_DATA", BESIDE)) / "fsdd_mfcc"
 # of the training recordings, each coefficient's mean and standard deviation
 MEAN = np.array([-10.9, -3.7, -0.1, -3.7, -8.5, -4.8, -3.2, -1.4, -2.0, -0.7], np.float32)
 DEVIATION = np.array([25.9, 10.2, 9.9, 10.8, 14.1, 12.8, 10.4, 9.4, 8.5, 9.3], np.float32)
-COPIES = 5  # moved copies of each training recording, beside the recording itself
+COPIES = 10  # moved copies of each training recording, beside the recording itself
 
 
 def _moved(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
