@@ -85,6 +85,7 @@ extern const tmb_source_t tmb_huffman_list, tmb_huffman_row;
 extern const tmb_source_t tmb_n_m_list, tmb_n_m_row;
 extern const tmb_source_t tmb_rans_list, tmb_rans_row;
 extern const tmb_source_t tmb_unified_list, tmb_unified_row;
+extern const tmb_source_t tmb_block_diagonal_list, tmb_block_diagonal_row;
 
 typedef struct {
     tmb_weights_t w;
@@ -105,6 +106,8 @@ void tmb_fully_connected_sri_xor_s8(const tmb_fully_connected_t *op, const uint8
 void tmb_fully_connected_n_m_s8(const tmb_fully_connected_t *op, const uint8_t *image, int8_t *arena);
 void tmb_fully_connected_rans_s8(const tmb_fully_connected_t *op, const uint8_t *image, int8_t *arena);
 void tmb_fully_connected_unified_s8(const tmb_fully_connected_t *op, const uint8_t *image, int8_t *arena);
+void tmb_fully_connected_block_diagonal_s8(const tmb_fully_connected_t *op, const uint8_t *image,
+                                           int8_t *arena);
 /* dense row: op->source decodes a row, then a dot product. scratch: align4(cols) + codec(row) */
 void tmb_fully_connected_row_s8(const tmb_fully_connected_t *op, const uint8_t *image, int8_t *arena);
 void tmb_fully_connected_row_dsp_s8(const tmb_fully_connected_t *op, const uint8_t *image, int8_t *arena);

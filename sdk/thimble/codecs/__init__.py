@@ -8,6 +8,7 @@ import numpy as np
 
 from thimble.codecs import (
     bitmap,
+    block_diagonal,
     codebook,
     dense,
     huffman,
@@ -37,6 +38,7 @@ CODECS: dict[str, Codec] = {
         n_m.CODEC,
         rans.CODEC,
         unified.CODEC,
+        block_diagonal.CODEC,
     )
 }
 

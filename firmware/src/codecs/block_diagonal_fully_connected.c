@@ -1,0 +1,3 @@
+#include "block_diagonal.h"
+
+TMB_DEFINE_SINK_FULLY_CONNECTED(block_diagonal);
