@@ -1,8 +1,8 @@
 """``block-diagonal``: after a permutation of rows and columns only the diagonal blocks hold non-zeros.
 
-Masks of permuted diagonal blocks train such layers (MPDCompress, arXiv 1805.12085); grouped ones are born so. Inside the blocks
-weights are dense, of one width. A permutation is stored as each row's and each column's block, since the
-order inside a block is free; see docs/formats/block_diagonal.md.
+Masks of permuted diagonal blocks train such layers (MPDCompress, arXiv 1805.12085); grouped ones are born so.
+Inside the blocks weights are dense, of one width. A permutation is stored as each row's and each column's
+block, since the order inside a block is free; see docs/formats/block_diagonal.md.
 """
 
 from __future__ import annotations
