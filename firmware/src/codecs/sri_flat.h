@@ -7,6 +7,8 @@
 #ifndef TMB_SRI_FLAT_H
 #define TMB_SRI_FLAT_H
 
+#include <string.h>
+
 #include "thimble_kernels.h"
 
 typedef struct {
@@ -24,6 +26,16 @@ typedef struct {
     uint16_t cols, row_max;
     uint8_t wide; /* bytes of a count */
 } tmb_sri_flat_t;
+
+/* an element of an aligned list in one load: the value in the upper half */
+static inline uint32_t tmb_sri_flat_word(const tmb_nz_t *nz) {
+    uint32_t word;
+#if defined(__GNUC__)
+    nz = (const tmb_nz_t *)__builtin_assume_aligned(nz, 4);
+#endif
+    memcpy(&word, nz, sizeof word);
+    return word;
+}
 
 void tmb_sri_flat_open(void *state, const tmb_weights_t *w, const uint8_t *image, void *scratch);
 

@@ -10,7 +10,8 @@ void tmb_fully_connected_sri_flat_s8(const tmb_fully_connected_t *op, const uint
         int32_t acc = tmb_bias(&op->q, image, row);
         const tmb_nz_t *nz = it.list;
         for (const tmb_nz_t *const end = nz + tmb_sri_flat_next(&it, it.list); nz != end; nz++) {
-            acc += x[nz->offset] * nz->value;
+            const uint32_t word = tmb_sri_flat_word(nz);
+            acc = tmb_smlabt((uint32_t)*tmb_uxtah(x, word), word, acc);
         }
         arena[op->output + row] = tmb_requantize_channel(&op->q, image, row, acc);
     }

@@ -23,7 +23,8 @@ MAX_WEIGHTS = 1 << 30
 class Encoded:
     """A matrix as one codec stores it.
 
-    ``data`` is exact, without padding at its end. ``row_max`` is the most non-zeros in a row. ``info`` says
+    ``data`` is exact, without padding at its end. ``row_max`` is what a list of any row needs room for: the
+    most non-zeros in a row, or a few more where the codec's page says so. ``info`` says
     what the encoder chose and where the bytes went: ``header_bytes``, ``mask_bytes`` and ``value_bytes``
     (fractional where they share a byte) add up to the length of ``data``.
     """

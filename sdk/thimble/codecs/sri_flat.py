@@ -95,7 +95,17 @@ def _choose(weights: np.ndarray, forced: int | None) -> tuple[Layout, np.ndarray
     bands: list[np.ndarray] = []
     for part in _parts(weights):
         row, _, gaps = _gaps(part)
-        bands.append(np.array([np.bincount(row, (gaps >> w) + 1, len(part)) for w in widths], np.int64))
+        most, nonzeros = int(gaps.max(initial=0)), np.bincount(row, minlength=len(part))
+        bands.append(
+            np.array(
+                [
+                    nonzeros + np.bincount(row, gaps >> w, len(part)).astype(np.int64)
+                    if most >> w
+                    else nonzeros
+                    for w in widths
+                ]
+            )
+        )
     nonzero = weights[weights != 0]
     low, high = int(nonzero.min(initial=127)), int(nonzero.max(initial=-128))
     best: tuple[int, Layout, np.ndarray] | None = None

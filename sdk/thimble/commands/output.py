@@ -117,4 +117,4 @@ def _cell(value: Any) -> str:
 
 def note(text: str) -> None:
     """One plain line on stderr."""
-    console.print(text, markup=False, soft_wrap=True)
+    console.print(text, markup=False, emoji=False, soft_wrap=True)
