@@ -26,6 +26,16 @@ def whole(low: int, high: int) -> Validator:
     return check
 
 
+def power_of_two(low: int, high: int) -> Validator:
+    """A power of 2 from low to high."""
+
+    def check(_: Any, __: Any, value: Any) -> None:
+        if not _is_int(value) or not low <= value <= high or value & (value - 1):
+            raise ValueError(f"must be a power of 2 from {low} to {high}, not {value!r}")
+
+    return check
+
+
 def at_least(low: int) -> Validator:
     """A whole number that is not below low."""
 

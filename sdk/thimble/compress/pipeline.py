@@ -22,6 +22,7 @@ from thimble.compress.rewrites.fold_batch_norm import fold_batch_norm
 from thimble.compress.steps import (
     Admm,
     Channels,
+    CheapMask,
     DeadChannels,
     FineTune,
     Magnitude,
@@ -32,6 +33,7 @@ from thimble.compress.steps import (
 )
 from thimble.compress.trainable import TrainableGraph
 from thimble.compress.trainers.admm import AdmmPruning
+from thimble.compress.trainers.cheap import CheapMasks
 from thimble.compress.trainers.gradual import GradualMagnitude
 from thimble.compress.trainers.loop import Job, Regime, accuracy, fit, predict
 from thimble.compress.trainers.masked import Masked
@@ -163,6 +165,8 @@ class _Run:
                 self.graph = remove_dead_channels(self.graph)
             case Magnitude():
                 self._train(step, GradualMagnitude(step), index, step.epochs, step.learning_rate)
+            case CheapMask():
+                self._train(step, CheapMasks(step), index, step.epochs, step.learning_rate)
             case Admm():
                 self._train(step, AdmmPruning(step), index, step.epochs, step.learning_rate)
             case FineTune():

@@ -15,6 +15,7 @@ from thimble.compress.checks import (
     fraction,
     positive,
     positive_or_none,
+    power_of_two,
     whole,
 )
 
@@ -87,6 +88,32 @@ class Admm(_Training):
 
 
 @attrs.frozen(kw_only=True)
+class CheapMask(Admm):
+    """Trainer: ADMM towards masks that take few bits themselves (see projections/cheap_masks.py).
+
+    sparsity: as in ``admm``, each layer to its own.
+    kind: ``low_rank`` (in each tile of columns rows share few patterns), ``block`` or ``n:m``.
+    width: columns of a tile, a block or a group; by default 64, 4 or 16.
+    height: rows of a block.
+    patterns: of a tile.
+    """
+
+    scope: str = attrs.field(default="layer", validator=choice("layer"))
+    kind: str = attrs.field(default="low_rank", validator=choice("low_rank", "block", "n:m"))
+    width: int | None = attrs.field(default=None, validator=attrs.validators.optional(power_of_two(2, 256)))
+    height: int = attrs.field(default=4, validator=whole(1, 256))
+    patterns: int = attrs.field(default=64, validator=whole(2, 4096))
+
+    @property
+    def shape(self) -> dict[str, int]:
+        """What the kind's projection takes."""
+        width = {} if self.width is None else {"width": self.width}
+        return width | {"low_rank": {"patterns": self.patterns}, "block": {"height": self.height}}.get(
+            self.kind, {}
+        )
+
+
+@attrs.frozen(kw_only=True)
 class Rate(_Training):
     """Trainer: rate-aware quantisation-aware training; the loss counts the bits that weights will cost.
 
@@ -126,13 +153,14 @@ class Qat(_Training):
     scale_rate: float = attrs.field(default=1.0, validator=positive)
 
 
-Step = Channels | DeadChannels | Magnitude | Admm | Rate | FineTune | Qat
+Step = Channels | DeadChannels | Magnitude | Admm | CheapMask | Rate | FineTune | Qat
 
 METHODS: dict[str, type] = {
     "channels": Channels,
     "dead_channels": DeadChannels,
     "magnitude": Magnitude,
     "admm": Admm,
+    "cheap_mask": CheapMask,
     "rate": Rate,
     "fine_tune": FineTune,
     "qat": Qat,
