@@ -82,4 +82,42 @@
     }                                                                                                        \
     typedef char tmb_##codec##_fused_here
 
+/* The same of decoders that make lists of whole rows at once: a struct with cols and list, and
+ *   open_list(it, w, image, scratch)  binds it, with list at the front of scratch
+ *   next(it, list)                    a list source's next
+ */
+#define TMB_DEFINE_ROW_OF_LISTS(codec)                                                                       \
+    static void codec##_open(void *state, const tmb_weights_t *w, const uint8_t *image, void *scratch) {     \
+        tmb_##codec##_open_list((tmb_##codec##_t *)state, w, image, scratch);                                \
+    }                                                                                                        \
+    static uint32_t codec##_next(void *state, void *out) {                                                   \
+        tmb_##codec##_t *it = (tmb_##codec##_t *)state;                                                      \
+        int8_t *weights = (int8_t *)out;                                                                     \
+        const tmb_nz_t *nz = it->list;                                                                       \
+        memset(weights, 0, it->cols);                                                                        \
+        for (const tmb_nz_t *const end = nz + tmb_##codec##_next(it, it->list); nz != end; nz++) {           \
+            weights[nz->offset] = (int8_t)nz->value;                                                         \
+        }                                                                                                    \
+        return it->cols;                                                                                     \
+    }                                                                                                        \
+    const tmb_source_t tmb_##codec##_row = {codec##_open, codec##_next}
+
+#define TMB_DEFINE_FULLY_CONNECTED_OF_LISTS(codec)                                                           \
+    void tmb_fully_connected_##codec##_s8(const tmb_fully_connected_t *op, const uint8_t *image,             \
+                                          int8_t *arena) {                                                   \
+        tmb_##codec##_t it;                                                                                  \
+        const int8_t *const x = arena + op->input;                                                           \
+        void *const scratch = arena + op->scratch;                                                           \
+        tmb_##codec##_open_list(&it, &op->w, image, scratch);                                                \
+        for (uint32_t row = 0; row < op->w.rows; row++) {                                                    \
+            int32_t acc = tmb_bias(&op->q, image, row);                                                      \
+            const tmb_nz_t *nz = it.list;                                                                    \
+            for (const tmb_nz_t *const end = nz + tmb_##codec##_next(&it, it.list); nz != end; nz++) {       \
+                acc += x[nz->offset] * nz->value;                                                            \
+            }                                                                                                \
+            arena[op->output + row] = tmb_requantize_channel(&op->q, image, row, acc);                       \
+        }                                                                                                    \
+    }                                                                                                        \
+    typedef char tmb_##codec##_fused_here
+
 #endif
