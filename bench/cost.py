@@ -32,7 +32,7 @@ from thimble.quantize.lowering import lower
 OUT = Path(__file__).resolve().parents[1] / "sdk" / "thimble" / "plan" / "instruction_rates.json"
 SHAPE = (11, 10, 8)
 QUANT = Quant(0.0625, 3)
-# what a form's instructions can depend on: indices of features; an XOR network also visits every weight
+# what a form's instructions can depend on: indices of features; WEIGHTS too, unless zeros are passed unseen
 DEPENDS = {
     "fused": (0, 2, 6),
     "list": (0, 1, 2, 3, 6),
@@ -40,6 +40,7 @@ DEPENDS = {
     "resident": (0, 1, 5),
 }
 WEIGHTS = 4
+SKIPPING = {"sri", "sri-flat", "sri+xor"}
 CORES = tuple(name for name in TARGETS if name != "host")
 
 
@@ -99,8 +100,8 @@ def measure_core(core: str) -> tuple[dict[str, list[float]], float]:
     depends: dict[str, list[int]] = {}
     for step, count in zip(plan.steps, counts, strict=True):
         key = f"{step.function} {step.choice.codec}"
-        also = {WEIGHTS} if step.choice.codec == "xor" else set()
-        depends[key] = sorted({*DEPENDS[step.choice.form], *also})
+        seen = step.choice.form != "resident" and step.choice.codec not in SKIPPING
+        depends[key] = sorted({*DEPENDS[step.choice.form], *({WEIGHTS} if seen else ())})
         samples.setdefault(key, []).append((features(lowered[step.layer]), count))
     fitted, errors = {}, []
     for key, pairs in samples.items():

@@ -11,13 +11,11 @@ void tmb_bitmap_open(tmb_bitmap_t *it, const tmb_weights_t *w, const uint8_t *im
     it->row_max = w->row_max;
     it->column = w->cols - 32u;
     it->word = 0;
-    it->bits = 0;
-    it->spare = 0;
-    it->value_bits = 0;
-    it->value_mask = 0;
     it->values = values;
+    it->width = 0;
     /* without data the mask reads as zeros */
-    it->mask = it->next = it->end = data;
+    it->mask = it->end = data;
+    tmb_bits_start(&it->fields, data, bytes, bytes);
     if (bytes <= at || data[at] > 15) {
         return;
     }
@@ -40,10 +38,7 @@ void tmb_bitmap_open(tmb_bitmap_t *it, const tmb_weights_t *w, const uint8_t *im
         values[field] = (int8_t)(length == 0 ? number : field < length ? next[field] : 0);
     }
     next += length;
-    it->value_bits = (uint8_t)width;
-    it->value_mask = reach - 1u;
-    it->next = next;
+    it->width = width;
     it->end = end;
-    it->spare = -(int32_t)width;
-    tmb_bitmap_fill(it);
+    tmb_bits_start(&it->fields, data, (uint32_t)(next - data), bytes);
 }

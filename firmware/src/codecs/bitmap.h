@@ -6,17 +6,16 @@
 
 #include <string.h>
 
-#include "thimble_kernels.h"
+#include "bits.h"
 
 typedef struct {
-    const uint8_t *mask, *next, *end; /* the mask's next word; values not yet in bits; the data's end */
-    const int8_t *values;             /* by field */
-    uint32_t word;                    /* of the mask, without the bits of this row and those before */
-    uint32_t column;                  /* of the row: the word's first bit; before the row, modulo 2^32 */
-    uint32_t bits, value_mask;
-    int32_t spare; /* bits in bits beyond a field's */
+    const uint8_t *mask, *end; /* the mask's next word; the data's end */
+    const int8_t *values;      /* by field */
+    tmb_bits_t fields;
+    uint32_t word;   /* of the mask, without the bits of this row and those before */
+    uint32_t column; /* of the row: the word's first bit; before the row, modulo 2^32 */
+    uint32_t width;  /* of a field */
     uint16_t cols, row_max;
-    uint8_t value_bits;
 } tmb_bitmap_t;
 
 void tmb_bitmap_open(tmb_bitmap_t *it, const tmb_weights_t *w, const uint8_t *image, void *scratch);
@@ -51,17 +50,6 @@ static inline uint32_t tmb_bitmap_word(tmb_bitmap_t *it) {
     return word;
 }
 
-static inline void tmb_bitmap_fill(tmb_bitmap_t *it) {
-    const int32_t have = it->spare + it->value_bits;
-    if (it->end - it->next >= 2) {
-        it->bits |= ((uint32_t)it->next[0] | (uint32_t)it->next[1] << 8) << have;
-        it->next += 2;
-    } else if (it->next != it->end) {
-        it->bits |= (uint32_t)*it->next++ << have;
-    }
-    it->spare += 16;
-}
-
 /* takes the row's bits out of the word */
 static inline uint32_t tmb_bitmap_cut(tmb_bitmap_t *it) {
     const uint32_t left = it->cols - it->column;
@@ -88,13 +76,7 @@ static inline uint32_t tmb_bitmap_more(tmb_bitmap_t *it) {
 }
 
 static inline int32_t tmb_bitmap_value(tmb_bitmap_t *it) {
-    const int32_t value = it->values[it->bits & it->value_mask];
-    it->bits >>= it->value_bits;
-    it->spare -= it->value_bits;
-    if (it->spare < 0) {
-        tmb_bitmap_fill(it);
-    }
-    return value;
+    return it->values[tmb_bits_take(&it->fields, it->width)];
 }
 
 #endif

@@ -20,8 +20,7 @@ typedef struct {
     uint32_t bits, have;       /* have: how many are in bits */
     uint16_t row_bytes, width; /* width: bits of a field */
     uint16_t cols, row_max;
-    uint16_t column; /* the next field's */
-    uint8_t step;    /* packed: a value is offset + step * field */
+    uint8_t step; /* packed: a value is offset + step * field */
     int8_t offset;
 } tmb_packed_rows_t;
 
@@ -36,7 +35,6 @@ static inline int tmb_packed_rows_open(tmb_packed_rows_t *it, const tmb_weights_
     it->width = (uint16_t)(fits ? width : 0);
     it->cols = w->cols;
     it->row_max = w->row_max;
-    it->column = w->cols;
     return fits;
 }
 
@@ -45,7 +43,6 @@ static inline void tmb_packed_rows_next(tmb_packed_rows_t *it) {
     it->row += it->row_bytes;
     it->bits = 0;
     it->have = 0;
-    it->column = 0;
 }
 
 static inline uint32_t tmb_packed_rows_take(tmb_packed_rows_t *it) {
@@ -83,24 +80,45 @@ static inline void tmb_packed_store(int8_t *to, uint32_t word) {
 #endif
 }
 
-/* get takes the fields up to a non-zero, so that step has nothing left to do */
+/* A list by eights while there is room for eight more: each is written, and kept unless it is zero. */
 #define TMB_DEFINE_PACKED_LIST(codec)                                                                        \
-    static inline void tmb_##codec##_next_row(tmb_packed_rows_t *it) {                                       \
-        tmb_packed_rows_next(it);                                                                            \
+    TMB_DEFINE_OPEN(codec)                                                                                   \
+    static inline tmb_nz_t *codec##_four(const tmb_packed_rows_t *it, uint32_t x, uint32_t column,           \
+                                         tmb_nz_t *nz) {                                                     \
+        const uint32_t width = it->width, mask = ((uint32_t)1 << width) - 1u;                                \
+        for (uint32_t i = 0; i < 4; i++) {                                                                   \
+            const int32_t value = tmb_##codec##_value(it, x & mask);                                         \
+            nz->offset = (uint16_t)(column + i);                                                             \
+            nz->value = (int16_t)value;                                                                      \
+            nz += value != 0;                                                                                \
+            x >>= width;                                                                                     \
+        }                                                                                                    \
+        return nz;                                                                                           \
     }                                                                                                        \
-    static inline int tmb_##codec##_get(tmb_packed_rows_t *it, uint32_t *offset, int32_t *value) {           \
-        while (it->column != it->cols) {                                                                     \
-            *offset = it->column++;                                                                          \
-            *value = tmb_##codec##_value(it, tmb_packed_rows_take(it));                                      \
-            if (*value != 0) {                                                                               \
-                return 1;                                                                                    \
+    static uint32_t codec##_next(void *state, void *out) {                                                   \
+        tmb_packed_rows_t it = *(tmb_packed_rows_t *)state;                                                  \
+        tmb_nz_t *nz = (tmb_nz_t *)out;                                                                      \
+        const tmb_nz_t *const end = nz + it.row_max;                                                         \
+        tmb_packed_rows_next(&it);                                                                           \
+        const uint32_t half = it.width >> 1, odd = 4 * (it.width & 1u);                                      \
+        const uint32_t eights = 8 * tmb_packed_rows_eights(&it);                                             \
+        uint32_t column = 0;                                                                                 \
+        for (; column != eights && end - nz >= 8; column += 8) {                                             \
+            nz = codec##_four(&it, tmb_packed_word(it.next), column, nz);                                    \
+            nz = codec##_four(&it, tmb_packed_word(it.next + half) >> odd, column + 4, nz);                  \
+            it.next += it.width;                                                                             \
+        }                                                                                                    \
+        for (; column != it.cols && nz != end; column++) {                                                   \
+            const int32_t value = tmb_##codec##_value(&it, tmb_packed_rows_take(&it));                       \
+            if (value != 0) {                                                                                \
+                nz->offset = (uint16_t)column;                                                               \
+                nz->value = (int16_t)value;                                                                  \
+                nz++;                                                                                        \
             }                                                                                                \
         }                                                                                                    \
-        return 0;                                                                                            \
+        ((tmb_packed_rows_t *)state)->row = it.row;                                                          \
+        return (uint32_t)(nz - (tmb_nz_t *)out);                                                             \
     }                                                                                                        \
-    static inline void tmb_##codec##_step(tmb_packed_rows_t *it) {                                           \
-        (void)it;                                                                                            \
-    }                                                                                                        \
-    TMB_DEFINE_LIST(codec)
+    const tmb_source_t tmb_##codec##_list = {codec##_open, codec##_next}
 
 #endif
