@@ -29,6 +29,7 @@ from thimble.compress.steps import (
     Qat,
     Rate,
     Step,
+    Unified,
     method_name,
 )
 from thimble.compress.trainable import TrainableGraph
@@ -39,6 +40,7 @@ from thimble.compress.trainers.loop import Job, Regime, accuracy, fit, predict
 from thimble.compress.trainers.masked import Masked
 from thimble.compress.trainers.qat import QuantizationAware
 from thimble.compress.trainers.rate import RateAware
+from thimble.compress.trainers.unify import Unify
 from thimble.errors import RecipeError
 from thimble.graph.graph import Graph
 from thimble.graph.ops import BatchNorm
@@ -167,6 +169,9 @@ class _Run:
                 self._train(step, GradualMagnitude(step), index, step.epochs, step.learning_rate)
             case CheapMask():
                 self._train(step, CheapMasks(step), index, step.epochs, step.learning_rate)
+            case Unified():
+                self._fold()
+                self._train(step, Unify(step), index, step.epochs, step.learning_rate)
             case Admm():
                 self._train(step, AdmmPruning(step), index, step.epochs, step.learning_rate)
             case FineTune():

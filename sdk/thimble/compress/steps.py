@@ -114,6 +114,17 @@ class CheapMask(Admm):
 
 
 @attrs.frozen(kw_only=True)
+class Unified(_Training):
+    """Trainer: blocks whose non-zeros share one magnitude (see projections/unified.py); zeros stay zero.
+
+    height, width: of a block: output channels, and weights of a channel.
+    """
+
+    height: int = attrs.field(default=4, validator=whole(1, 256))
+    width: int = attrs.field(default=4, validator=whole(1, 256))
+
+
+@attrs.frozen(kw_only=True)
 class Rate(_Training):
     """Trainer: rate-aware quantisation-aware training; the loss counts the bits that weights will cost.
 
@@ -153,7 +164,7 @@ class Qat(_Training):
     scale_rate: float = attrs.field(default=1.0, validator=positive)
 
 
-Step = Channels | DeadChannels | Magnitude | Admm | CheapMask | Rate | FineTune | Qat
+Step = Channels | DeadChannels | Magnitude | Admm | CheapMask | Unified | Rate | FineTune | Qat
 
 METHODS: dict[str, type] = {
     "channels": Channels,
@@ -161,6 +172,7 @@ METHODS: dict[str, type] = {
     "magnitude": Magnitude,
     "admm": Admm,
     "cheap_mask": CheapMask,
+    "unified": Unified,
     "rate": Rate,
     "fine_tune": FineTune,
     "qat": Qat,
