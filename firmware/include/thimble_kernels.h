@@ -59,9 +59,9 @@ typedef struct {
 } tmb_requant_t;
 
 /* A source of weights in one form: a codec's decoder seen by a kernel. open() binds state to the encoded
- * weights; next() decodes the next row, in order: a list source writes at most row_max tmb_nz_t, with distinct
- * offsets below cols in any order and zeros among them where that is cheaper, and returns how many; a row
- * source writes cols int8 and returns cols. */
+ * weights; next() decodes the next row, in order: a list source writes at most row_max tmb_nz_t, with
+ * distinct offsets below cols in any order and zeros among them where that is cheaper, and returns how many;
+ * a row source writes cols int8, to a multiple of 4, and returns cols. */
 typedef struct {
     void (*open)(void *state, const tmb_weights_t *w, const uint8_t *image, void *scratch);
     uint32_t (*next)(void *state, void *out);
