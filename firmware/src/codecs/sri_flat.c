@@ -17,8 +17,8 @@ void tmb_sri_flat_open(void *state, const tmb_weights_t *w, const uint8_t *image
     it->cols = w->cols;
     it->row_max = w->row_max;
     it->pair = pair;
-    it->step = 3 * pair;
-    for (uint32_t i = 0; i < 2; i++) {
+    it->step = pair > TMB_SRI_FLAT_THREE_IN ? 2 * pair : 3 * pair;
+    for (uint32_t i = 0; i < 3; i++) {
         it->byte[i] = (i + 1) * it->step >> 3;
         it->shift[i] = (i + 1) * it->step & 7;
     }

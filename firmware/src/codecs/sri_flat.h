@@ -19,8 +19,8 @@ typedef struct {
     uint32_t place;             /* bits, or their power of two where it is multiplied by */
     uint32_t start;             /* offset -1, least value */
     uint32_t pair;              /* bits of an entry */
-    uint32_t step;              /* of three */
-    uint32_t byte[2], shift[2]; /* where the fourth and the seventh of eight entries begin */
+    uint32_t step;              /* of the entries from one load */
+    uint32_t byte[3], shift[3]; /* where the next ones of eight entries begin */
     const tmb_nz_t *stop;       /* end of the row in hand */
     tmb_nz_t *list;             /* rows and fused: where to decode to */
     uint16_t cols, row_max;

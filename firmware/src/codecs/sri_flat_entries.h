@@ -38,39 +38,64 @@ static inline void tmb_sri_flat_store(tmb_nz_t *nz, uint32_t word) {
     tmb_sri_flat_store(nz + (i), TMB_SRI_FLAT_PLACED(x & value_mask, place) + acc)
 
 #if TMB_UNALIGNED_LOADS
+
+#define TMB_SRI_FLAT_THREE_IN 9u /* bits of an entry of which a load holds three */
+
 static inline uint32_t tmb_sri_flat_load(const uint8_t *p) {
     uint32_t x;
     memcpy(&x, p, sizeof x);
     return x;
 }
-#endif
 
-/* `count` entries, 2 or 3, from each window of 32 bits */
+#define TMB_SRI_FLAT_NEXT(i)                                                                                 \
+    x = (i) % count ? x >> pair : tmb_sri_flat_load(q + byte[(i) / count - 1]) >> shift[(i) / count - 1];    \
+    TMB_SRI_FLAT_ENTRY(i)
+
+/* Eight entries are as many bytes as one has bits: they always lie alike. `count`, 2 or 3, from a load. */
+static inline uint32_t tmb_sri_flat_eights(const tmb_sri_flat_t *it, const uint8_t *q, tmb_nz_t *nz,
+                                           const tmb_nz_t *end, const uint32_t count) {
+    const uint32_t not_gap = it->not_gap, value_mask = it->value_mask, place = it->place, pair = it->pair;
+    const uint32_t byte[] = {it->byte[0], it->byte[1], it->byte[2]};
+    const uint32_t shift[] = {it->shift[0], it->shift[1], it->shift[2]};
+    uint32_t acc = it->start;
+    do {
+        uint32_t x = tmb_sri_flat_load(q);
+        TMB_SRI_FLAT_ENTRY(0);
+        TMB_SRI_FLAT_NEXT(1);
+        TMB_SRI_FLAT_NEXT(2);
+        TMB_SRI_FLAT_NEXT(3);
+        TMB_SRI_FLAT_NEXT(4);
+        TMB_SRI_FLAT_NEXT(5);
+        TMB_SRI_FLAT_NEXT(6);
+        TMB_SRI_FLAT_NEXT(7);
+        q += pair;
+        nz += 8;
+    } while (nz < end);
+    return acc;
+}
+
+#define TMB_SRI_FLAT_TWOS(it, q, nz, end) tmb_sri_flat_eights(it, q, nz, end, 2)
+#define TMB_SRI_FLAT_THREES(it, q, nz, end) tmb_sri_flat_eights(it, q, nz, end, 3)
+
+#else
+
+#define TMB_SRI_FLAT_THREE_IN 10u
+
+/* The same from aligned words: x is 32 bits from any bit on, of which `count` entries are used. */
 static inline uint32_t tmb_sri_flat_windows(const tmb_sri_flat_t *it, const uint8_t *q, tmb_nz_t *nz,
                                             const tmb_nz_t *end, const uint32_t count) {
     const uint32_t not_gap = it->not_gap, value_mask = it->value_mask, place = it->place, pair = it->pair;
-    const uint32_t step = count * pair;
-    uint32_t acc = it->start;
-#if TMB_UNALIGNED_LOADS
-    uint32_t bit = 0;
-#else
-    const uint32_t misaligned = (uint32_t)((uintptr_t)q & 3u);
+    const uint32_t misaligned = (uint32_t)((uintptr_t)q & 3u), step = it->step;
     const void *aligned = q - misaligned;
     const uint32_t *word = (const uint32_t *)aligned;
-    uint32_t shift = 8 * misaligned;
-#endif
+    uint32_t shift = 8 * misaligned, acc = it->start;
     do {
-#if TMB_UNALIGNED_LOADS
-        uint32_t x = tmb_sri_flat_load(q + (bit >> 3)) >> (bit & 7); /* 25 bits */
-        bit += step;
-#else
-        uint32_t x = word[0] >> shift | word[1] << 1 << (31 - shift); /* 32 bits */
+        uint32_t x = word[0] >> shift | word[1] << 1 << (31 - shift);
         shift += step;
         if (shift > 31) {
             shift -= 32;
             word++;
         }
-#endif
         TMB_SRI_FLAT_ENTRY(0);
         x >>= pair;
         TMB_SRI_FLAT_ENTRY(1);
@@ -83,40 +108,10 @@ static inline uint32_t tmb_sri_flat_windows(const tmb_sri_flat_t *it, const uint
     return acc;
 }
 
-#if TMB_UNALIGNED_LOADS
+#define TMB_SRI_FLAT_TWOS(it, q, nz, end) tmb_sri_flat_windows(it, q, nz, end, 2)
 
-/* Eight entries of up to nine bits are as many bytes as one has bits: 3, 3 and 2 from a load each. */
-static inline uint32_t tmb_sri_flat_eights(const tmb_sri_flat_t *it, const uint8_t *q, tmb_nz_t *nz,
-                                           const tmb_nz_t *end) {
-    const uint32_t not_gap = it->not_gap, value_mask = it->value_mask, place = it->place, pair = it->pair;
-    const uint32_t byte3 = it->byte[0], shift3 = it->shift[0], byte6 = it->byte[1], shift6 = it->shift[1];
-    uint32_t acc = it->start;
-    do {
-        uint32_t x = tmb_sri_flat_load(q);
-        TMB_SRI_FLAT_ENTRY(0);
-        x >>= pair;
-        TMB_SRI_FLAT_ENTRY(1);
-        x >>= pair;
-        TMB_SRI_FLAT_ENTRY(2);
-        x = tmb_sri_flat_load(q + byte3) >> shift3;
-        TMB_SRI_FLAT_ENTRY(3);
-        x >>= pair;
-        TMB_SRI_FLAT_ENTRY(4);
-        x >>= pair;
-        TMB_SRI_FLAT_ENTRY(5);
-        x = tmb_sri_flat_load(q + byte6) >> shift6;
-        q += pair;
-        TMB_SRI_FLAT_ENTRY(6);
-        x >>= pair;
-        TMB_SRI_FLAT_ENTRY(7);
-        nz += 8;
-    } while (nz < end);
-    return acc;
-}
+#if defined(__thumb__) && !defined(__thumb2__) && defined(__OPTIMIZE__) && !defined(__clang__)
 
-#elif defined(__thumb__) && !defined(__thumb2__) && defined(__OPTIMIZE__) && !defined(__clang__)
-
-#define TMB_SRI_FLAT_THREES
 #define TMB_SRI_FLAT_ASM_ENTRY                                                                               \
     "ldr %[t], [%[it], %[not_gap]]\n"                                                                        \
     "orrs %[t], %[t], %[x]\n"                                                                                \
@@ -131,36 +126,35 @@ static inline uint32_t tmb_sri_flat_eights(const tmb_sri_flat_t *it, const uint8
     "lsrs %[x], %[x], %[t]\n"
 
 /* tmb_sri_flat_windows by threes: of the eight low registers that these cores compute with a compiler makes
- * half as much */
-static inline uint32_t tmb_sri_flat_threes(tmb_sri_flat_t *it, const uint8_t *q, tmb_nz_t *nz,
-                                           const tmb_nz_t *end) {
+ * half as much. All eight are in use, so none may point to a frame. */
+static __attribute__((noinline, optimize("omit-frame-pointer"))) uint32_t
+tmb_sri_flat_threes(tmb_sri_flat_t *it, const uint8_t *q, tmb_nz_t *nz, const tmb_nz_t *end) {
     const uint32_t misaligned = (uint32_t)((uintptr_t)q & 3u);
     const uint8_t *word = q - misaligned;
-    uint32_t shift = 8 * misaligned, acc = it->start, x, t, up;
+    uint32_t rest = 32 - 8 * misaligned, acc = it->start, x, t, up; /* rest: bits of the first word */
     it->stop = end;
     __asm__ volatile(
         ".syntax unified\n"
         "1:\n"
         "ldr %[x], [%[word]]\n"
         "ldr %[up], [%[word], #4]\n"
-        "lsrs %[x], %[x], %[shift]\n"
         "movs %[t], #32\n"
-        "subs %[t], %[t], %[shift]\n"
-        "lsls %[up], %[up], %[t]\n" /* by 32: nothing is left of it */
+        "subs %[t], %[t], %[rest]\n"
+        "lsrs %[x], %[x], %[t]\n"
+        "lsls %[up], %[up], %[rest]\n" /* by 32: nothing is left of it */
         "orrs %[x], %[x], %[up]\n"
         "ldr %[up], [%[it], %[place]]\n"
         "ldr %[t], [%[it], %[step]]\n"
-        "adds %[shift], %[shift], %[t]\n"
-        "cmp %[shift], #32\n"
-        "blo 2f\n"
-        "subs %[shift], #32\n"
+        "subs %[rest], %[rest], %[t]\n"
+        "bgt 2f\n"
+        "adds %[rest], #32\n"
         "adds %[word], #4\n"
         "2:\n" /**/
         TMB_SRI_FLAT_ASM_ENTRY TMB_SRI_FLAT_ASM_NEXT TMB_SRI_FLAT_ASM_ENTRY TMB_SRI_FLAT_ASM_NEXT
             TMB_SRI_FLAT_ASM_ENTRY "ldr %[t], [%[it], %[stop]]\n"
         "cmp %[nz], %[t]\n"
         "blo 1b\n"
-        : [word] "+l"(word), [shift] "+l"(shift), [acc] "+l"(acc), [nz] "+l"(nz), [x] "=&l"(x), [t] "=&l"(t),
+        : [word] "+l"(word), [rest] "+l"(rest), [acc] "+l"(acc), [nz] "+l"(nz), [x] "=&l"(x), [t] "=&l"(t),
           [up] "=&l"(up)
         : [it] "l"(it), [not_gap] "i"(offsetof(tmb_sri_flat_t, not_gap)),
           [value_mask] "i"(offsetof(tmb_sri_flat_t, value_mask)),
@@ -170,17 +164,16 @@ static inline uint32_t tmb_sri_flat_threes(tmb_sri_flat_t *it, const uint8_t *q,
     return acc;
 }
 
+#define TMB_SRI_FLAT_THREES(it, q, nz, end) tmb_sri_flat_threes(it, q, nz, end)
+#else
+#define TMB_SRI_FLAT_THREES(it, q, nz, end) tmb_sri_flat_windows(it, q, nz, end, 3)
+#endif
 #endif
 
 static inline uint32_t tmb_sri_flat_entries(tmb_sri_flat_t *it, const uint8_t *q, tmb_nz_t *nz,
                                             const tmb_nz_t *end) {
-#if TMB_UNALIGNED_LOADS
-    return it->pair > 9 ? tmb_sri_flat_windows(it, q, nz, end, 2) : tmb_sri_flat_eights(it, q, nz, end);
-#elif defined(TMB_SRI_FLAT_THREES)
-    return it->pair > 10 ? tmb_sri_flat_windows(it, q, nz, end, 2) : tmb_sri_flat_threes(it, q, nz, end);
-#else
-    return it->pair > 10 ? tmb_sri_flat_windows(it, q, nz, end, 2) : tmb_sri_flat_windows(it, q, nz, end, 3);
-#endif
+    return it->pair > TMB_SRI_FLAT_THREE_IN ? TMB_SRI_FLAT_TWOS(it, q, nz, end)
+                                            : TMB_SRI_FLAT_THREES(it, q, nz, end);
 }
 
 #endif
