@@ -15,12 +15,25 @@ from thimble.emulate.host import SANITIZERS, include_dirs, sources
 from thimble.emulate.targets import target
 
 WARNINGS = ("-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Werror")
+COMPILE = ("gcc", "-std=c99", "-O1", "-g", *WARNINGS, *SANITIZERS)
+
+
+def compile_runtime(folder: Path, out: Path) -> Path:
+    """The runtime of a project under sanitizers, compiled once for all: an archive in ``out``."""
+    project = load_project(folder)
+    runtime = [path for path in sources(project) if "lib" in path.relative_to(folder).parts]
+    flags = [f"-I{path}" for path in include_dirs(project)]
+    subprocess.run([*COMPILE, *flags, "-c", *runtime], cwd=out, check=True)
+    objects = sorted(out.glob("*.o"))
+    assert len(objects) == len(runtime), "two files of one name"
+    subprocess.run(["ar", "rcs", "runtime.a", *objects], cwd=out, check=True)
+    return out / "runtime.a"
 
 
 class HostModel:
     """The generated C with image_driver.c for its main, and without the image: that comes from outside."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, runtime: Path) -> None:
         project = load_project(folder)
         macro = project.name.upper()
         self.output_len = project.output_len
@@ -29,9 +42,8 @@ class HostModel:
         flags = [f"-I{path}" for path in include_dirs(project)]
         flags += [f"-DMODEL={project.name}", f'-DHEADER="{project.name}.h"', f"-D{macro}_IMAGE_EXTERNAL"]
         flags += [f"-D{what}={macro}_{what}" for what in ("ARENA_BYTES", "INPUT_LEN", "OUTPUT_LEN")]
-        own = [path for path in sources(project) if "emulated" not in path.parts]
-        command = ["gcc", "-std=c99", "-O1", "-g", *WARNINGS, *SANITIZERS, *flags, main, *own]
-        subprocess.run([*command, "-o", self.program], check=True)
+        own = sorted((folder / "src").glob(f"{project.name}*.c"))
+        subprocess.run([*COMPILE, *flags, main, *own, runtime, "-o", self.program], check=True)
 
     def run(self, images: Sequence[bytes], shift: int = 0) -> tuple[np.ndarray, np.ndarray]:
         """Status of each image, and the outputs ``[images, output_len]`` of those that were accepted."""

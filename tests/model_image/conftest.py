@@ -3,7 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from bound_model import CoreModel, HostModel
+from bound_model import CoreModel, HostModel, compile_runtime
 from image_nets import planned
 
 from thimble.codegen.project import write_project
@@ -24,8 +24,13 @@ def projects(tmp_path_factory: pytest.TempPathFactory, plans: dict[str, Plan]) -
 
 
 @pytest.fixture(scope="session")
-def host_model(projects: dict[str, Path]) -> HostModel:
-    return HostModel(projects["cortex-m4"])
+def runtime(tmp_path_factory: pytest.TempPathFactory, projects: dict[str, Path]) -> Path:
+    return compile_runtime(projects["cortex-m4"], tmp_path_factory.mktemp("runtime"))
+
+
+@pytest.fixture(scope="session")
+def host_model(projects: dict[str, Path], runtime: Path) -> HostModel:
+    return HostModel(projects["cortex-m4"], runtime)
 
 
 @pytest.fixture(scope="session", params=CORES)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 
 import attrs
 import numpy as np
@@ -10,7 +11,7 @@ import numpy as np
 from quantized_networks import Builder
 from thimble.errors import ModelError
 from thimble.graph.graph import Graph
-from thimble.plan.make import make_plan
+from thimble.plan.make import Ways, all_ways, make_plan, plan_with
 from thimble.plan.plan import Plan
 from thimble.plan.update import image_for
 
@@ -37,6 +38,35 @@ def planned(core: str) -> Plan:
     """The network planned for a core, each layer by the codec it is given above."""
     graph = mixed()
     return make_plan(graph, core, "size", graph.meta["codecs"])
+
+
+@cache
+def _ways(unit: bool) -> tuple[Graph, Ways]:
+    graph = mixed()
+    if unit:
+        layers = (
+            attrs.evolve(x, params={**x.params, "weight": np.sign(x.weight)}) if x in graph.weighted else x
+            for x in graph.layers
+        )
+        graph = attrs.evolve(graph, layers=tuple(layers))
+    return graph, all_ways(graph, "cortex-m4")[0]
+
+
+def forced(codec: str) -> Plan:
+    """The network for a Cortex-M4 with a codec in every layer that it can hold, its forms by turns.
+
+    Where it can hold none, the weights are -1, 0 and 1 instead.
+    """
+    for unit in (False, True):
+        graph, ways = _ways(unit)
+        found = {name: [way for way in each if way.codec == codec] for name, each in ways.items()}
+        if any(found.values()):
+            choices = {
+                name: fitting[k % len(fitting)] if fitting else ways[name][0]
+                for k, (name, fitting) in enumerate(found.items())
+            }
+            return plan_with(graph, "cortex-m4", "size", choices, {}, ways)
+    raise AssertionError(f"{codec} holds none of these layers")
 
 
 def retrained(graph: Graph, seed: int) -> Graph:

@@ -8,9 +8,12 @@ import zlib
 import numpy as np
 import pytest
 from bound_model import CoreModel, HostModel, host_input
-from image_nets import planned
+from image_nets import forced, planned
 
+from thimble.codecs import CODECS
+from thimble.codegen.project import write_project
 from thimble.plan.image import HEADER, RECORD
+from thimble.plan.plan import Plan
 from thimble.quantize.interpreter import run
 
 OK, ARGUMENT, MAGIC, VERSION, LENGTH, CRC, MODEL, SECTION, CONSTANT = 0, -1, -3, -4, -5, -6, -7, -8, -9
@@ -28,9 +31,9 @@ def flipped(image: bytes, bit: int, *, sealed: bool) -> bytes:
     return bytes(data)
 
 
-def reference() -> np.ndarray:
-    shape = PLAN.graph.tensors[PLAN.graph.inputs[0]].shape
-    return run(PLAN.graph, host_input(int(np.prod(shape))).reshape(1, *shape))[0].ravel()
+def reference(plan: Plan = PLAN) -> np.ndarray:
+    shape = plan.graph.tensors[plan.graph.inputs[0]].shape
+    return run(plan.graph, host_input(int(np.prod(shape))).reshape(1, *shape))[0].ravel()
 
 
 def plain_statuses(bit: int) -> set[int]:
@@ -86,6 +89,20 @@ def test_many_flipped_bits_under_a_right_crc_are_harmless(host_model: HostModel)
         images.append(flipped(flipped(bytes(data), 0, sealed=False), 0, sealed=True))
     status, _ = host_model.run(images)
     assert set(status) == {OK}
+
+
+@pytest.mark.parametrize("codec", sorted(CODECS))
+def test_no_flipped_bit_of_any_codec_does_harm(tmp_path, runtime, codec):
+    """The same for encoded weights of every codec, in as many layers as it can hold."""
+    plan = forced(codec)
+    assert codec in {step.choice.codec for step in plan.steps if step.choice}
+    folder = write_project(plan, tmp_path / "p", emulated=("cortex-m4",))
+    image, first = plan.image.data, plan.image.contract.constants >> 8
+    flips = [flipped(image, bit, sealed=True) for bit in range(8 * first, 8 * len(image))]
+    status, output = HostModel(folder, runtime).run([image, *flips])
+    assert set(status) == {OK}
+    np.testing.assert_array_equal(output[0], reference(plan))
+    assert (output[1:] != output[0]).any()
 
 
 def test_every_truncation_is_refused(host_model: HostModel):
