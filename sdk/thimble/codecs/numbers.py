@@ -19,6 +19,8 @@ CODEC_NUMBERS = {
     "huffman": 10,
     "unified": 11,
     "sri-flat": 12,
+    "block-diagonal": 13,
+    "run-level": 14,
 }
 
 CODEC_NAMES = {number: name for name, number in CODEC_NUMBERS.items()}
