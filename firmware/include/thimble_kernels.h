@@ -82,6 +82,7 @@ extern const tmb_source_t tmb_sri_flat_list, tmb_sri_flat_row;
 extern const tmb_source_t tmb_xor_list, tmb_xor_row;
 extern const tmb_source_t tmb_sri_xor_list, tmb_sri_xor_row;
 extern const tmb_source_t tmb_huffman_list, tmb_huffman_row;
+extern const tmb_source_t tmb_run_level_list, tmb_run_level_row;
 extern const tmb_source_t tmb_n_m_list, tmb_n_m_row;
 extern const tmb_source_t tmb_rans_list, tmb_rans_row;
 extern const tmb_source_t tmb_unified_list, tmb_unified_row;
@@ -103,6 +104,7 @@ void tmb_fully_connected_sri_s8(const tmb_fully_connected_t *op, const uint8_t *
 void tmb_fully_connected_sri_flat_s8(const tmb_fully_connected_t *op, const uint8_t *image, int8_t *arena);
 void tmb_fully_connected_xor_s8(const tmb_fully_connected_t *op, const uint8_t *image, int8_t *arena);
 void tmb_fully_connected_sri_xor_s8(const tmb_fully_connected_t *op, const uint8_t *image, int8_t *arena);
+void tmb_fully_connected_run_level_s8(const tmb_fully_connected_t *op, const uint8_t *image, int8_t *arena);
 void tmb_fully_connected_n_m_s8(const tmb_fully_connected_t *op, const uint8_t *image, int8_t *arena);
 void tmb_fully_connected_rans_s8(const tmb_fully_connected_t *op, const uint8_t *image, int8_t *arena);
 void tmb_fully_connected_unified_s8(const tmb_fully_connected_t *op, const uint8_t *image, int8_t *arena);

@@ -15,6 +15,7 @@ from thimble.codecs import (
     n_m,
     packed,
     rans,
+    run_level,
     sri,
     sri_flat,
     sri_xor,
@@ -34,11 +35,12 @@ CODECS: dict[str, Codec] = {
         sri_flat.CODEC,
         xor.CODEC,
         sri_xor.CODEC,
-        huffman.CODEC,
         n_m.CODEC,
-        rans.CODEC,
-        unified.CODEC,
         block_diagonal.CODEC,
+        unified.CODEC,
+        run_level.CODEC,
+        rans.CODEC,
+        huffman.CODEC,
     )
 }
 
