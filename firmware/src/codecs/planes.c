@@ -1,37 +1,54 @@
 #include "planes.h"
 
+#include "bits.h"
+
 #define HEAD_WORDS 6u
 #define PLANE_WORDS 5u
 #define GROUP_WORDS 64u /* of the tables for 16 bits of the register: 16 sums for each 4 of them */
 #define NO_PATCHES 31u
 
+/* kept out of the loop over planes, whose registers they would take */
+#if defined(__GNUC__)
+#define TMB_PLANES_APART __attribute__((noinline))
+#else
+#define TMB_PLANES_APART
+#endif
+
 typedef char head_is_as_stated[sizeof(tmb_planes_t) == 4 * HEAD_WORDS ? 1 : -1];
 typedef char plane_is_as_stated[sizeof(tmb_plane_t) == 4 * PLANE_WORDS ? 1 : -1];
 
-/* width: 0..16; zeros past the end */
-static uint32_t take(tmb_planes_t *planes, const uint8_t *data, uint32_t width) {
-    uint32_t bits = planes->bits, have = planes->have;
-    while (have < width) {
-        const uint32_t byte = planes->byte < planes->bytes ? data[planes->byte++] : 0u;
+/* zeros past the end */
+static TMB_PLANES_APART void refill(tmb_planes_t *planes, const uint8_t *data) {
+    uint32_t bits = planes->bits, have = planes->have, next = planes->byte;
+    for (; have <= 24; have += 8) {
+        const uint32_t byte = next < planes->bytes ? data[next++] : 0u;
         bits |= byte << have;
-        have += 8;
     }
+    planes->bits = bits;
+    planes->have = (uint8_t)have;
+    planes->byte = next;
+}
+
+/* width: 0..16 */
+TMB_BITS_INLINE uint32_t take(tmb_planes_t *planes, const uint8_t *data, uint32_t width) {
+    if (TMB_BITS_RARELY(planes->have < width)) {
+        refill(planes, data);
+    }
+    const uint32_t bits = planes->bits;
     planes->bits = bits >> width;
-    planes->have = (uint8_t)(have - width);
+    planes->have = (uint8_t)(planes->have - width);
     return bits & (((uint32_t)1 << width) - 1u);
 }
 
 /* width: 0..32 */
-static uint32_t take_long(tmb_planes_t *planes, const uint8_t *data, uint32_t width) {
-    if (width <= 16) {
-        return take(planes, data, width);
-    }
-    const uint32_t low = take(planes, data, 16);
-    return low | take(planes, data, width - 16) << 16;
+static TMB_PLANES_APART uint32_t take_long(tmb_planes_t *planes, const uint8_t *data, uint32_t width) {
+    const uint32_t first = width < 16 ? width : 16;
+    const uint32_t low = take(planes, data, first);
+    return low | take(planes, data, width - first) << 16;
 }
 
 /* a Rice code: quotient in ones, a zero, remainder */
-static uint32_t take_gap(tmb_planes_t *planes, const uint8_t *data, uint32_t rice) {
+static TMB_PLANES_APART uint32_t take_gap(tmb_planes_t *planes, const uint8_t *data, uint32_t rice) {
     uint32_t ones = 0;
     while (take(planes, data, 1)) {
         ones++;
@@ -39,48 +56,57 @@ static uint32_t take_gap(tmb_planes_t *planes, const uint8_t *data, uint32_t ric
     return (ones << rice) + take_long(planes, data, rice);
 }
 
+/* the bits and the gap before the first place */
+static TMB_PLANES_APART void fill(tmb_planes_t *planes, const uint8_t *data, tmb_plane_t *plane) {
+    const uint32_t rice = plane->rice & 31u;
+    for (uint32_t i = 0; i < plane->rice >> 5; i++) {
+        plane->high = plane->high << 16 | plane->low >> 16;
+        plane->low = plane->low << 16 | take_long(planes, data, 16);
+    }
+    plane->patch = rice == NO_PATCHES ? ~(uint32_t)0 : take_gap(planes, data, rice);
+}
+
 /* sums of the network's words for 16 bits, four at a time */
-static uint32_t sum_16(const uint32_t *table, uint32_t bits) {
+TMB_BITS_INLINE uint32_t sum_16(const uint32_t *table, uint32_t bits) {
     return table[bits & 15] ^ table[16 + (bits >> 4 & 15)] ^ table[32 + (bits >> 8 & 15)] ^
            table[48 + (bits >> 12 & 15)];
 }
 
-static void expand(tmb_planes_t *planes, const uint8_t *data, tmb_plane_t *plane, const uint32_t *table) {
-    const uint32_t groups = plane->rice >> 5, rice = plane->rice & 31u;
-    const uint32_t place = planes->place;
-    if (place == 0) {
-        for (uint32_t i = 0; i < groups; i++) {
-            plane->high = plane->high << 16 | plane->low >> 16;
-            plane->low = plane->low << 16 | take(planes, data, 16);
-        }
-        plane->patch = rice == NO_PATCHES ? ~(uint32_t)0 : take_gap(planes, data, rice);
+/* the plane's next 32 bits */
+TMB_BITS_INLINE uint32_t expand(tmb_planes_t *planes, const uint8_t *data, tmb_plane_t *plane,
+                                const uint32_t *table) {
+    const uint32_t place = planes->place, groups = plane->rice >> 5;
+    if (TMB_BITS_RARELY(place == 0)) {
+        fill(planes, data, plane);
     } else {
         const uint32_t due = (uint32_t)plane->part + plane->rate, width = due >> 7;
         plane->part = (uint8_t)(due & 127);
         plane->high = plane->high << width | plane->low >> 1 >> (31 - width);
-        plane->low = plane->low << width | take_long(planes, data, width);
+        plane->low =
+            plane->low << width | (width <= 16 ? take(planes, data, width) : take_long(planes, data, width));
     }
-    uint32_t out = sum_16(table, plane->low);
+    const uint32_t low = plane->low;
+    uint32_t out = sum_16(table, low);
     if (groups > 1) {
-        out ^= sum_16(table + GROUP_WORDS, plane->low >> 16);
+        out ^= sum_16(table + GROUP_WORDS, low >> 16);
     }
     if (groups > 2) {
-        out ^=
-            sum_16(table + 2 * GROUP_WORDS, plane->high) ^ sum_16(table + 3 * GROUP_WORDS, plane->high >> 16);
+        const uint32_t high = plane->high;
+        out ^= sum_16(table + 2 * GROUP_WORDS, high) ^ sum_16(table + 3 * GROUP_WORDS, high >> 16);
     }
     /* every patch moves on, past the stream's end by one */
-    while (plane->patch - place < 32) {
+    while (TMB_BITS_RARELY(plane->patch - place < 32)) {
         out ^= (uint32_t)1 << (plane->patch - place);
-        plane->patch += 1 + take_gap(planes, data, rice);
+        plane->patch += 1 + take_gap(planes, data, plane->rice & 31u);
     }
-    plane->current = out;
+    return out;
 }
 
 void tmb_planes_advance(tmb_planes_t *planes, const uint8_t *data) {
-    const void *behind = planes->plane + planes->count;
-    for (tmb_plane_t *plane = planes->plane; plane != planes->plane + planes->count; plane++) {
+    const void *const behind = planes->plane + planes->count;
+    for (tmb_plane_t *plane = planes->plane; (const void *)plane != behind; plane++) {
         if (plane->rice >> 5) {
-            expand(planes, data, plane, (const uint32_t *)behind);
+            plane->current = expand(planes, data, plane, (const uint32_t *)behind);
         } else {
             const uint32_t left = planes->n > planes->place ? planes->n - planes->place : 0;
             plane->current = take_long(planes, data, left < 32 ? left : 32);
