@@ -40,25 +40,31 @@ def planned(core: str) -> Plan:
     return make_plan(graph, core, "size", graph.meta["codecs"])
 
 
+def _halves(weight: np.ndarray) -> np.ndarray:
+    """Two blocks on the diagonal; a row less is in the second."""
+    matrix = weight.reshape(len(weight), -1)
+    above, left = (np.arange(n) < (n + 1) // 2 for n in matrix.shape)
+    return (matrix * (above[:, None] == left)).reshape(weight.shape)
+
+
+KINDS = (np.copy, np.sign, _halves)  # of weights: a codec for none of the first may be one for a later
+
+
 @cache
-def _ways(unit: bool) -> tuple[Graph, Ways]:
+def _ways(kind: int) -> tuple[Graph, Ways]:
     graph = mixed()
-    if unit:
-        layers = (
-            attrs.evolve(x, params={**x.params, "weight": np.sign(x.weight)}) if x in graph.weighted else x
-            for x in graph.layers
-        )
-        graph = attrs.evolve(graph, layers=tuple(layers))
+    layers = (
+        attrs.evolve(x, params={**x.params, "weight": KINDS[kind](x.weight)}) if "weight" in x.params else x
+        for x in graph.layers
+    )
+    graph = attrs.evolve(graph, layers=tuple(layers))
     return graph, all_ways(graph, "cortex-m4")[0]
 
 
 def forced(codec: str) -> Plan:
-    """The network for a Cortex-M4 with a codec in every layer that it can hold, its forms by turns.
-
-    Where it can hold none, the weights are -1, 0 and 1 instead.
-    """
-    for unit in (False, True):
-        graph, ways = _ways(unit)
+    """The network for a Cortex-M4 with a codec in every layer that it can hold, its forms by turns."""
+    for kind in range(len(KINDS)):
+        graph, ways = _ways(kind)
         found = {name: [way for way in each if way.codec == codec] for name, each in ways.items()}
         if any(found.values()):
             choices = {
@@ -66,7 +72,7 @@ def forced(codec: str) -> Plan:
                 for k, (name, fitting) in enumerate(found.items())
             }
             return plan_with(graph, "cortex-m4", "size", choices, {}, ways)
-    raise AssertionError(f"{codec} holds none of these layers")
+    raise AssertionError(f"{codec} holds no layer of any kind")
 
 
 def retrained(graph: Graph, seed: int) -> Graph:
