@@ -48,7 +48,8 @@ TMB_BITS_INLINE void tmb_unified_decode(tmb_unified_t *it, tmb_sink_t *sink, int
             continue;
         }
         const uint32_t mode = (uint32_t)it->modes[symbol >> 2] >> (2 * (symbol & 3));
-        const uint32_t sign_bits = mode >> 1 & 1u;
+        /* what damage makes of -128 has no other sign: 128 is no weight */
+        const uint32_t sign_bits = value == -128 ? 0 : mode >> 1 & 1u;
         uint32_t mask = ((uint32_t)1 << width) - 1u;
         if (mode & TMB_UNIFIED_MASK) {
             mask = tmb_bits_take(&f, width);
