@@ -11,8 +11,8 @@ import numpy as np
 from thimble.codecs.xor_network import MAX_RATE, RATE_UNIT, REGISTERS
 
 _MARGINS = np.array([0.9, 0.95, 0.98, 1.0, 1.01, 1.015, 1.02, 1.03, 1.045, 1.07, 1.1, 1.15, 1.25])
-_SAMPLE = 2048  # words simulated
-_RUNS = 4  # consecutive words that they are made of
+_SAMPLE = 4096  # words simulated
+_RUNS = 16  # consecutive words that they are made of
 
 
 def estimate(count: int, places: int) -> float:
