@@ -45,9 +45,10 @@ static int read_table(reader_t *r, const tmb_rans_tables_t *t, uint8_t *logs, ui
     while (((uint32_t)t->count - 1u) >> index_bits) {
         index_bits++;
     }
+    const uint32_t rest = take(r, index_bits);
     int32_t offset = 4 * take_signed(r, 5);
     const int32_t slope = take_signed(r, 6);
-    const uint32_t rice = take(r, 2), rest = take(r, index_bits);
+    const uint32_t rice = take(r, 2);
     for (uint32_t i = 0; i < t->count; i++) {
         if (i != 0) {
             offset += slope + (rice ? 4 * take_step(r, rice) : 0);
@@ -96,7 +97,8 @@ static void set_taps(tmb_rans_t *it, uint32_t cols, uint32_t taps) {
 }
 
 /* reads the header and builds the tables; 0 where that cannot be */
-static int read_header(tmb_rans_t *it, reader_t *r, const tmb_weights_t *w, void *scratch) {
+static int read_header(tmb_rans_t *it, reader_t *r, const tmb_weights_t *w, uint32_t *scratch,
+                       uint32_t scratch_words) {
     static const uint8_t exact[16] = {1, 2, 3, 4, 6, 8, 12, 16, 24, 32};
     const uint32_t taps = take(r, 1) ? take(r, 6) + 1u : 1u;
     it->is_signed = (uint8_t)take(r, 1);
@@ -104,28 +106,28 @@ static int read_header(tmb_rans_t *it, reader_t *r, const tmb_weights_t *w, void
     it->exact = exact[take(r, 4)];
     it->shift = (uint8_t)take(r, 3);
     const uint32_t more = take(r, 4), buckets = it->exact + more, skips = take(r, 1);
-    it->runs.bits = (uint8_t)(take(r, 2) + 7u);
+    it->runs.bits = take(r, 2) + 7u;
     it->skip = (uint8_t)(buckets << it->is_signed);
-    it->runs.count = (uint8_t)(it->skip + skips);
+    it->runs.count = it->skip + skips;
     it->raw = (uint8_t)take(r, 2);
     it->by_run = (uint8_t)take(r, 1);
     it->top_range = (uint8_t)take(r, 2);
     it->width = (uint8_t)(it->top_range ? take(r, 2) : 0);
-    it->levels.count = (uint8_t)(take(r, 6) + 1u);
-    it->levels.bits = (uint8_t)(take(r, 2) + 5u);
+    it->levels.count = take(r, 6) + 1u;
+    it->levels.bits = take(r, 2) + 5u;
     it->classes = r->data + (r->bit >> 3);
     it->class_bit = (uint8_t)(r->bit & 7);
     r->bit += it->split == 2 ? w->rows : 0;
 
     const uint32_t run_tables = it->split ? 2 : 1, level_tables = (it->top_range + 1u) << it->by_run;
-    const uint32_t run_slots = run_tables << it->runs.bits,
-                   slots = run_slots + (level_tables << it->levels.bits);
+    const uint32_t run_slots = run_tables << it->runs.bits;
+    const uint32_t slots = run_slots + (level_tables << it->levels.bits);
     const uint32_t run_symbols = run_tables * it->runs.count;
     const uint32_t words = slots / 4 + run_symbols + level_tables * it->levels.count;
-    uint8_t *const symbols = scratch;
-    uint32_t *const frequencies = (uint32_t *)scratch + slots / 4;
+    uint8_t *const symbols = (uint8_t *)scratch;
+    uint32_t *const frequencies = scratch + slots / 4;
     if (it->exact == 0 || it->split > 2 || (more ? more - 1u : 0) + it->shift > 15 || w->cols % taps != 0 ||
-        (taps > 1 && w->cols > 32768u) || words > w->scratch) {
+        (taps > 1 && w->cols > 32768u) || words > scratch_words) {
         return 0;
     }
     set_taps(it, w->cols, taps);
@@ -137,23 +139,35 @@ static int read_header(tmb_rans_t *it, reader_t *r, const tmb_weights_t *w, void
            read_tables(r, &it->levels, level_tables, symbols + run_slots, frequencies + run_symbols);
 }
 
-void tmb_rans_open(tmb_rans_t *it, const tmb_weights_t *w, const uint8_t *image, void *scratch) {
+static void open_at(tmb_rans_t *it, const tmb_weights_t *w, const uint8_t *image, void *scratch,
+                    uint32_t scratch_words) {
     const uint8_t *data = tmb_weights_data(w, image);
     const uint32_t bytes = tmb_weights_bytes(w, image);
     reader_t reader = {data, 0, 8u * bytes};
     memset(it, 0, sizeof *it);
     it->cols = w->cols;
-    it->row_max = w->row_max;
-    it->at = TMB_RANS_DONE;
-    if (!read_header(it, &reader, w, scratch)) {
+    it->pending = 1; /* with no place in a list: nothing is decoded */
+    if (!read_header(it, &reader, w, scratch, scratch_words)) {
+        it->split = 0; /* there are no classes to read */
         return;
     }
+    it->row_max = w->row_max;
     it->last = data + bytes;
     it->next = data + ((reader.bit + 7u) >> 3);
     for (uint32_t i = 0; i < 4; i++) {
         it->state |= (it->next < it->last ? (uint32_t)*it->next++ : 0) << (8 * i);
     }
-    it->at = -1;
+    it->pending = 0;
+    it->place = it->cols - 1u;
     it->run = 1;
-    tmb_rans_step(it);
+}
+
+void tmb_rans_open(void *state, const tmb_weights_t *w, const uint8_t *image, void *scratch) {
+    open_at((tmb_rans_t *)state, w, image, scratch, w->scratch);
+}
+
+void tmb_rans_open_list(tmb_rans_t *it, const tmb_weights_t *w, const uint8_t *image, void *scratch) {
+    const uint32_t list = w->row_max <= w->scratch ? w->row_max : w->scratch;
+    open_at(it, w, image, (uint32_t *)scratch + list, w->scratch - list);
+    it->list = (tmb_nz_t *)scratch;
 }

@@ -1,4 +1,4 @@
 #include "instances.h"
 #include "rans.h"
 
-TMB_DEFINE_FULLY_CONNECTED(rans);
+TMB_DEFINE_FULLY_CONNECTED_OF_LISTS(rans);

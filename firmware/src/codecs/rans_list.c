@@ -1,4 +1,3 @@
-#include "instances.h"
 #include "rans.h"
 
-TMB_DEFINE_LIST(rans);
+const tmb_source_t tmb_rans_list = {tmb_rans_open, tmb_rans_next};

@@ -1,4 +1,4 @@
 #include "instances.h"
 #include "rans.h"
 
-TMB_DEFINE_ROW(rans);
+TMB_DEFINE_ROW_OF_LISTS(rans);

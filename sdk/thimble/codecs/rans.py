@@ -14,13 +14,14 @@ import numpy as np
 
 from thimble.codecs import rans_model as model
 from thimble.codecs import rans_stream as stream
-from thimble.codecs.base import Codec, Encoded, as_matrix, bad_option, damaged, row_max
+from thimble.codecs.base import Codec, Encoded, as_matrix, bad_option, cannot_hold, damaged, row_max
 from thimble.codecs.bits import BitWriter, unpack
-from thimble.codecs.rans_model import EXACT, SKIP, Levels, Runs, Sequence
+from thimble.codecs.rans_model import EXACT, SKIP, Levels, Runs, Vector
 from thimble.codecs.rans_stream import Steps
 from thimble.codecs.rans_table import Reader, Table
 
 NAME = "rans"
+_MOST_WORDS = 65535  # of scratch
 _HEADER = {  # field: bits, in order; fields of a name in brackets only where the one before is not 0
     "transposed": 1,
     "(taps)": 6,
@@ -120,7 +121,8 @@ def encode(weights: np.ndarray, *, taps: int | None = None) -> Encoded:
         taps: a divisor of cols, 1..64, by which a row is read channel by channel; found by default.
 
     Raises:
-        ModelError: TMB1301 for another array, TMB1303 for impossible taps.
+        ModelError: TMB1301 for another array, TMB1303 for impossible taps, TMB1304 for so many non-zeros in a
+            row that a list of them does not fit the decoder's scratch.
     """
     weights = as_matrix(weights)
     rows, cols = weights.shape
@@ -133,6 +135,8 @@ def encode(weights: np.ndarray, *, taps: int | None = None) -> Encoded:
     levels, level_tables = model.choose_levels(seq)
     buckets, skips = model.run_buckets(runs, seq), model.has_skips(seq)
     p = _Parameters(taps, runs, buckets, skips, levels, classes, run_tables, level_tables)
+    if row_max(weights) + sum(t.words for t in (*run_tables, *level_tables)) > _MOST_WORDS:
+        raise cannot_hold(NAME, f"{row_max(weights)} non-zeros in a row")
     header = p.header()
     steps, of_values = _steps(p, seq)
     data = stream.encode(steps)
@@ -160,7 +164,7 @@ def _cheapest_tail(p: _Parameters, tail: int) -> int:
     return min(runs)[1] + tail // SKIP * SKIP
 
 
-def _steps(p: _Parameters, seq: Sequence) -> tuple[Steps, np.ndarray]:
+def _steps(p: _Parameters, seq: Vector) -> tuple[Steps, np.ndarray]:
     """All steps in decoding order, and which of them say what a value is."""
     n = len(seq.runs)
     whole = model.with_tail(seq, _cheapest_tail(p, seq.tail))
@@ -215,8 +219,8 @@ def decode(encoded: Encoded) -> np.ndarray:
         while (found := _symbol(decoder, run_slots[table])) == p.skip:
             run += SKIP
             if run > rows * cols:
-                break
-        first, raw_bits = p.runs.first(found >> p.runs.signed) if found != p.skip else (0, 0)
+                raise damaged(NAME, "skips without end")
+        first, raw_bits = p.runs.first(found >> p.runs.signed)
         raw = decoder.raw(raw_bits + (not p.runs.signed))
         run += first + (raw & ((1 << raw_bits) - 1))
         negative = negative ^ (found & 1) if p.runs.signed else raw >> raw_bits
@@ -259,9 +263,10 @@ def _symbol(decoder: stream.Decoder, slots: Slots) -> int:
 
 
 def scratch_bytes(encoded: Encoded, form: str) -> int:
-    """A byte per slot and a word per symbol of every table, each table's slots rounded up to 4."""
+    """A byte per slot and a word per symbol of every table; rows and fused decode by way of a list."""
     p, _ = _parse(encoded.data, encoded.rows, encoded.cols)
-    return sum((1 << t.bits) + 4 * len(t.frequencies) for t in (*p.run_tables, *p.level_tables))
+    words = sum(t.words for t in (*p.run_tables, *p.level_tables))
+    return 4 * (words + (0 if form == "list" else encoded.row_max))
 
 
 CODEC = Codec(NAME, ("fused", "list", "row"), encode, decode, scratch_bytes)

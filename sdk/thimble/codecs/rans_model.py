@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import attrs
 import numpy as np
 
-from thimble.codecs.rans_table import Table, cost, fit, flat, refine
+from thimble.codecs.rans_table import Table, cost, fit
 
 RUN_SIZES = range(7, 11)  # binary logarithms of the run tables' slots
 LEVEL_SIZES = range(5, 9)
@@ -20,7 +20,7 @@ SKIP = 1 << 15  # zeros that the skip symbol stands for
 MAX_TAPS = 64
 _TABLE_BITS = 2.2
 _SAMPLE = 1 << 21  # weights that the order of columns is judged on
-_TRIED = 8  # forms whose tables are fitted
+_TRIED = 6  # forms whose tables are fitted
 
 
 @attrs.frozen
@@ -29,7 +29,7 @@ class Runs:
 
     exact: int
     shift: int
-    signed: bool  # each symbol twice: the sign stays, the sign changes
+    signed: bool  # each bucket has two symbols: the sign stays, the sign changes
     split: int = 0  # two tables: 1, the first after a run of 0; 2, by the class of the row
 
     def bucket(self, runs: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -72,7 +72,7 @@ class Levels:
 
 
 @attrs.frozen(eq=False)
-class Sequence:
+class Vector:
     """A matrix in coding order: non-zero i comes after ``runs[i]`` zeros; ``tail`` zeros follow the last."""
 
     runs: np.ndarray  # int64
@@ -88,7 +88,7 @@ class Sequence:
         return negative ^ np.concatenate([[0], negative[:-1]])
 
 
-def sequence(weights: np.ndarray, taps: int) -> Sequence:
+def sequence(weights: np.ndarray, taps: int) -> Vector:
     """int8 ``[rows, cols]`` in coding order: each row as ``taps`` x channels, channel by channel."""
     rows, cols = weights.shape
     if taps > 1:
@@ -97,15 +97,15 @@ def sequence(weights: np.ndarray, taps: int) -> Sequence:
     at = np.flatnonzero(flat)
     tail = flat.size - 1 - (int(at[-1]) if len(at) else -1)
     in_rows = np.concatenate([[0], at // cols])
-    return Sequence(
+    return Vector(
         np.diff(at, prepend=-1) - 1, flat[at].astype(np.int64), in_rows[:-1], int(in_rows[-1]), tail
     )
 
 
-def with_tail(seq: Sequence, tail: int) -> Sequence:
+def with_tail(seq: Vector, tail: int) -> Vector:
     """The sequence with a tail as one more run, before a value that is never read."""
     last = seq.values[-1:] if len(seq.values) else np.ones(1, np.int64)
-    return Sequence(
+    return Vector(
         np.append(seq.runs, tail),
         np.append(seq.values, last),
         np.append(seq.rows, seq.last_row),
@@ -120,31 +120,31 @@ def _entropy(counts: np.ndarray) -> float:
     return float(used @ np.log2(used.sum() / used)) + _TABLE_BITS * len(counts) if len(used) else 0.0
 
 
-def run_symbols(runs: Runs, seq: Sequence) -> np.ndarray:
+def run_symbols(runs: Runs, seq: Vector) -> np.ndarray:
     """The symbol of each run, skips taken off."""
     bucket = runs.bucket(seq.runs % SKIP)[0]
     return 2 * bucket + seq.changes if runs.signed else bucket
 
 
-def run_buckets(runs: Runs, seq: Sequence) -> int:
+def run_buckets(runs: Runs, seq: Vector) -> int:
     """Buckets in use, that of the tail included."""
     longest = max(int((seq.runs % SKIP).max(initial=0)), seq.tail % SKIP)
     return max(int(runs.bucket(np.array([longest]))[0][0]) + 1, runs.exact)
 
 
-def has_skips(seq: Sequence) -> bool:
+def has_skips(seq: Vector) -> bool:
     """Whether a run is too long for the buckets."""
     return max(int(seq.runs.max(initial=0)), seq.tail) >= SKIP
 
 
-def run_context(runs: Runs, seq: Sequence, classes: np.ndarray) -> np.ndarray:
+def run_context(runs: Runs, seq: Vector, classes: np.ndarray) -> np.ndarray:
     """The table of each run, 0 or 1; ``classes``: 0 or 1 for every row."""
     if runs.split == 1:
         return np.concatenate([[1], seq.runs[:-1] > 0])[: len(seq.runs)].astype(np.int64)
     return classes[seq.rows] if runs.split == 2 else np.zeros(len(seq.runs), np.int64)
 
 
-def _run_counts(runs: Runs, seq: Sequence, classes: np.ndarray) -> list[np.ndarray]:
+def _run_counts(runs: Runs, seq: Vector, classes: np.ndarray) -> list[np.ndarray]:
     """Counts of run symbols by context, the skip symbol last where it is needed."""
     symbol, skips = run_symbols(runs, seq), seq.runs // SKIP
     n = run_buckets(runs, seq) * (1 + runs.signed) + has_skips(seq)
@@ -156,17 +156,17 @@ def _run_counts(runs: Runs, seq: Sequence, classes: np.ndarray) -> list[np.ndarr
     return counts
 
 
-def _raw_run_bits(runs: Runs, seq: Sequence) -> float:
+def _raw_run_bits(runs: Runs, seq: Vector) -> float:
     raw = float(runs.bucket(seq.runs % SKIP)[2].sum())
     return raw + len(seq.runs) * (not runs.signed)
 
 
-def _run_bits(runs: Runs, seq: Sequence, classes: np.ndarray) -> float:
+def _run_bits(runs: Runs, seq: Vector, classes: np.ndarray) -> float:
     counts = _run_counts(runs, seq, classes)
     return sum(_entropy(c) for c in counts) + _raw_run_bits(runs, seq) + len(classes) * (runs.split == 2)
 
 
-def _row_classes(runs: Runs, seq: Sequence, rows: int) -> np.ndarray:
+def _row_classes(runs: Runs, seq: Vector, rows: int) -> np.ndarray:
     """Rows in two classes, so that each class's runs are alike: k-means by code length."""
     symbol = run_symbols(runs, seq)
     n = int(symbol.max(initial=0)) + 1
@@ -194,7 +194,7 @@ def choose_taps(weights: np.ndarray) -> int:
     return min([1, *divisors], key=bits)
 
 
-def _all_runs(seq: Sequence) -> Iterator[Runs]:
+def _all_runs(seq: Vector) -> Iterator[Runs]:
     mean = max(float(seq.runs.mean()), 0.2) if len(seq.runs) else 1.0
     for signed in (True, False):
         for split in (0, 1):
@@ -204,7 +204,7 @@ def _all_runs(seq: Sequence) -> Iterator[Runs]:
                         yield Runs(exact, shift, signed, split)
 
 
-def choose_runs(seq: Sequence, rows: int) -> tuple[Runs, np.ndarray, list[Table]]:
+def choose_runs(seq: Vector, rows: int) -> tuple[Runs, np.ndarray, list[Table]]:
     """The cheapest way to store runs and signs, the classes of rows (empty without), a table per context."""
     none = np.zeros(0, np.int64)
     ranked = sorted(_all_runs(seq), key=lambda r: _run_bits(r, seq, none))[:_TRIED]
@@ -215,12 +215,11 @@ def choose_runs(seq: Sequence, rows: int) -> tuple[Runs, np.ndarray, list[Table]
             ways.append((by_class, _row_classes(runs, seq, rows)))
     fitted = []
     for runs, classes in ways:
-        found = _fit(_run_counts(runs, seq, classes), RUN_SIZES)
+        found = _fit(_run_counts(runs, seq, classes), RUN_SIZES[2])
         if found:
-            fitted.append((found[0] + _raw_run_bits(runs, seq) + len(classes), runs, classes, found[1]))
-    _, runs, classes, tables = min(fitted, key=lambda w: w[0])
-    counts = _run_counts(runs, seq, classes)
-    return runs, classes, _refined(counts, tables)
+            fitted.append((found[0] + _raw_run_bits(runs, seq) + len(classes), runs, classes))
+    _, runs, classes = min(fitted, key=lambda w: w[0])
+    return runs, classes, _tables(_run_counts(runs, seq, classes), RUN_SIZES)
 
 
 def _all_levels(top: int) -> Iterator[Levels]:
@@ -236,14 +235,14 @@ def _all_levels(top: int) -> Iterator[Levels]:
                         yield Levels(raw + extra, by_run, ranges, width)
 
 
-def _level_counts(levels: Levels, seq: Sequence) -> list[np.ndarray]:
+def _level_counts(levels: Levels, seq: Vector) -> list[np.ndarray]:
     symbols = (np.abs(seq.values) - 1) >> levels.raw
     n = int(symbols.max(initial=0)) + 1
     context = levels.context(seq.runs, symbols)
     return [np.bincount(symbols[context == c], minlength=n) for c in range(levels.contexts)]
 
 
-def choose_levels(seq: Sequence) -> tuple[Levels, list[Table]]:
+def choose_levels(seq: Vector) -> tuple[Levels, list[Table]]:
     """The cheapest way to store levels, and a table per context."""
     top = int(np.abs(seq.values).max(initial=1)) - 1
 
@@ -252,38 +251,25 @@ def choose_levels(seq: Sequence) -> tuple[Levels, list[Table]]:
 
     ways = []
     for levels in sorted(_all_levels(top), key=guess)[:_TRIED]:
-        fitted = _fit(_level_counts(levels, seq), LEVEL_SIZES)
+        fitted = _fit(_level_counts(levels, seq), LEVEL_SIZES[-1])
         if fitted:
-            ways.append((fitted[0] + levels.raw * len(seq.values), levels, fitted[1]))
-    _, levels, tables = min(ways, key=lambda w: w[0])
-    return levels, _refined(_level_counts(levels, seq), tables)
+            ways.append((fitted[0] + levels.raw * len(seq.values), levels))
+    levels = min(ways, key=lambda w: w[0])[1]
+    return levels, _tables(_level_counts(levels, seq), LEVEL_SIZES)
 
 
-def _fit(counts: list[np.ndarray], sizes: range) -> tuple[float, list[Table]] | None:
-    """All contexts' tables with one number of slots, and the bits of symbols and descriptions."""
-    ways = []
-    for bits in sizes:
-        tables: list[Table] = []
-        for count in counts:
-            table = fit(count, bits, _base(tables, len(count)))
-            if table is None:
-                break
-            tables.append(table)
-        else:
-            ways.append((sum(map(cost, counts, tables)), tables))
-    return min(ways, key=lambda w: w[0]) if ways else None
+def _fit(counts: list[np.ndarray], bits: int) -> tuple[float, list[Table]] | None:
+    """All contexts' tables of ``2**bits`` slots, and the bits of symbols and descriptions."""
+    tables: list[Table] = []
+    for count in counts:
+        table = fit(count, bits, tables[-1] if tables else None)
+        if table is None:
+            return None
+        tables.append(table)
+    return sum(map(cost, counts, tables)), tables
 
 
-def _refined(counts: list[np.ndarray], tables: list[Table]) -> list[Table]:
-    found: list[Table] = []
-    for count, table in zip(counts, tables, strict=True):
-        base = _base(found, len(count))
-        start = fit(count, table.bits, base)
-        if start is None:
-            return tables
-        found.append(refine(count, start, base))
-    return found
-
-
-def _base(tables: list[Table], n: int) -> np.ndarray:
-    return tables[-1].logs if tables else flat(n)
+def _tables(counts: list[np.ndarray], sizes: range) -> list[Table]:
+    """The cheapest tables for all contexts."""
+    ways = [way for bits in sizes if (way := _fit(counts, bits))]
+    return min(ways, key=lambda w: w[0])[1]

@@ -10,7 +10,7 @@ import attrs
 import numpy as np
 
 _LOWEST = 1 << 16  # of the state between steps
-_STARTS = 1 << 18  # last states that are tried
+_STARTS = 1 << 17  # last states that are tried
 _WINDOW = 64  # steps in which the first word must come, so that a try is cheap
 
 
