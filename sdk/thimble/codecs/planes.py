@@ -20,7 +20,7 @@ from thimble.codecs.xor_network import MAX_RATE, RATE_UNIT, outputs, schedule
 MAX_PLANES = 12
 _CODES = {0: 0, 16: 1, 32: 2, 64: 3}  # of registers, in the header
 NO_PATCHES = 31  # in place of a Rice parameter
-_EQUATIONS = 12000  # that a search for the best shape and seed may cost, per plane
+_EQUATIONS = 40000  # that a search for the best shape and seed may cost, per plane
 _SEEDS = 4
 _SHAPES = 3
 _TRELLIS_WORDS = 48  # planes of more words go through elimination unless the trellis is asked for
@@ -95,9 +95,9 @@ def encode(
     raw = [_raw(bits, p) for p in range(len(care))]
     equations = max((int(np.count_nonzero(care[g[0]])) for g in groups.values()), default=0)
     tries = min(max(_EQUATIONS // max(equations, 1), 1), _SEEDS * _SHAPES) if groups else 1
-    shapes = {key: _shapes(care[g[0]], rate, register)[: -(-tries // _SEEDS)] for key, g in groups.items()}
+    shapes = {key: _shapes(care[g[0]], rate, register)[: min(tries, _SHAPES)] for key, g in groups.items()}
     candidates = []
-    for seed in range(min(tries, _SEEDS)):
+    for seed in range(max(tries // _SHAPES, 1)):
         planes = list(raw)
         for key, group in groups.items():
             options = []
