@@ -12,6 +12,7 @@ from typing import Any
 import attrs
 import numpy as np
 
+from thimble.codecs import rans_choose as choose
 from thimble.codecs import rans_model as model
 from thimble.codecs import rans_stream as stream
 from thimble.codecs.base import Codec, Encoded, as_matrix, bad_option, cannot_hold, damaged, row_max
@@ -127,12 +128,12 @@ def encode(weights: np.ndarray, *, taps: int | None = None) -> Encoded:
     weights = as_matrix(weights)
     rows, cols = weights.shape
     if taps is None:
-        taps = model.choose_taps(weights)
+        taps = choose.choose_taps(weights)
     elif not 1 <= taps <= model.MAX_TAPS or cols % taps or (taps > 1 and cols > SKIP):
         raise bad_option(NAME, f"{taps} taps in {cols} columns")
     seq = model.sequence(weights, taps)
-    runs, classes, run_tables = model.choose_runs(seq, rows)
-    levels, level_tables = model.choose_levels(seq)
+    runs, classes, run_tables = choose.choose_runs(seq, rows)
+    levels, level_tables = choose.choose_levels(seq)
     buckets, skips = model.run_buckets(runs, seq), model.has_skips(seq)
     p = _Parameters(taps, runs, buckets, skips, levels, classes, run_tables, level_tables)
     if row_max(weights) + sum(t.words for t in (*run_tables, *level_tables)) > _MOST_WORDS:

@@ -1,16 +1,9 @@
-"""What ``rans`` codes: runs of zeros, signs and levels, in contexts; and how their parameters are chosen.
-
-docs/formats/rans.md has the terms. Everything is chosen by bits: exactly for tables, by entropy among forms.
-"""
+"""What ``rans`` codes: runs of zeros, signs and levels, in contexts. docs/formats/rans.md has the terms."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import attrs
 import numpy as np
-
-from thimble.codecs.rans_table import Table, cost, fit
 
 RUN_SIZES = range(7, 11)  # binary logarithms of the run tables' slots
 LEVEL_SIZES = range(5, 9)
@@ -18,9 +11,6 @@ EXACT = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32)  # runs that have a symbol of their o
 MAX_SHIFT = 7
 SKIP = 1 << 15  # zeros that the skip symbol stands for
 MAX_TAPS = 64
-_TABLE_BITS = 2.2
-_SAMPLE = 1 << 21  # weights that the order of columns is judged on
-_TRIED = 6  # forms whose tables are fitted
 
 
 @attrs.frozen
@@ -43,6 +33,10 @@ class Runs:
             np.where(long, over - first, 0),
             np.where(long, j + self.shift, 0),
         )
+
+    def buckets(self, longest: int) -> int:
+        """Buckets for runs up to the longest, which is below ``SKIP``."""
+        return max(int(self.bucket(np.array([longest]))[0][0]) + 1, self.exact)
 
     def first(self, bucket: int) -> tuple[int, int]:
         """The bucket's first run, and its number of raw bits."""
@@ -114,12 +108,6 @@ def with_tail(seq: Vector, tail: int) -> Vector:
     )
 
 
-def _entropy(counts: np.ndarray) -> float:
-    """Bits of all symbols with these counts, and a guess of their table's."""
-    used = counts[counts > 0]
-    return float(used @ np.log2(used.sum() / used)) + _TABLE_BITS * len(counts) if len(used) else 0.0
-
-
 def run_symbols(runs: Runs, seq: Vector) -> np.ndarray:
     """The symbol of each run, skips taken off."""
     bucket = runs.bucket(seq.runs % SKIP)[0]
@@ -128,8 +116,7 @@ def run_symbols(runs: Runs, seq: Vector) -> np.ndarray:
 
 def run_buckets(runs: Runs, seq: Vector) -> int:
     """Buckets in use, that of the tail included."""
-    longest = max(int((seq.runs % SKIP).max(initial=0)), seq.tail % SKIP)
-    return max(int(runs.bucket(np.array([longest]))[0][0]) + 1, runs.exact)
+    return runs.buckets(max(int((seq.runs % SKIP).max(initial=0)), seq.tail % SKIP))
 
 
 def has_skips(seq: Vector) -> bool:
@@ -142,134 +129,3 @@ def run_context(runs: Runs, seq: Vector, classes: np.ndarray) -> np.ndarray:
     if runs.split == 1:
         return np.concatenate([[1], seq.runs[:-1] > 0])[: len(seq.runs)].astype(np.int64)
     return classes[seq.rows] if runs.split == 2 else np.zeros(len(seq.runs), np.int64)
-
-
-def _run_counts(runs: Runs, seq: Vector, classes: np.ndarray) -> list[np.ndarray]:
-    """Counts of run symbols by context, the skip symbol last where it is needed."""
-    symbol, skips = run_symbols(runs, seq), seq.runs // SKIP
-    n = run_buckets(runs, seq) * (1 + runs.signed) + has_skips(seq)
-    context = run_context(runs, seq, classes)
-    counts = [np.bincount(symbol[context == c], minlength=n) for c in range(2 if runs.split else 1)]
-    if has_skips(seq):
-        for c, count in enumerate(counts):
-            count[-1] = int(skips[context == c].sum())
-    return counts
-
-
-def _raw_run_bits(runs: Runs, seq: Vector) -> float:
-    raw = float(runs.bucket(seq.runs % SKIP)[2].sum())
-    return raw + len(seq.runs) * (not runs.signed)
-
-
-def _run_bits(runs: Runs, seq: Vector, classes: np.ndarray) -> float:
-    counts = _run_counts(runs, seq, classes)
-    return sum(_entropy(c) for c in counts) + _raw_run_bits(runs, seq) + len(classes) * (runs.split == 2)
-
-
-def _row_classes(runs: Runs, seq: Vector, rows: int) -> np.ndarray:
-    """Rows in two classes, so that each class's runs are alike: k-means by code length."""
-    symbol = run_symbols(runs, seq)
-    n = int(symbol.max(initial=0)) + 1
-    counts = np.bincount(seq.rows * n + symbol, minlength=rows * n).reshape(rows, n)
-    total = counts.sum(axis=1)
-    classes = (total < np.median(total)).astype(np.int64)
-    for _ in range(4):
-        frequency = np.stack([counts[classes == c].sum(axis=0) + 0.3 for c in (0, 1)], axis=1)
-        lengths = -np.log2(frequency / frequency.sum(axis=0))
-        classes = np.argmin(counts @ lengths, axis=1)
-    return classes
-
-
-def choose_taps(weights: np.ndarray) -> int:
-    """Taps of a row, by which its columns are read channel by channel: a divisor of cols, or 1."""
-    cols = weights.shape[1]
-    some = weights[: max(1, _SAMPLE // cols)]
-    divisors = [t for t in range(2, MAX_TAPS + 1) if cols % t == 0 and cols // t > 1 and cols <= SKIP]
-    typical = (Runs(8, 1, True), Runs(32, 2, True))
-
-    def bits(taps: int) -> float:
-        seq = sequence(some, taps)
-        return min(_run_bits(runs, seq, np.zeros(0, np.int64)) for runs in typical)
-
-    return min([1, *divisors], key=bits)
-
-
-def _all_runs(seq: Vector) -> Iterator[Runs]:
-    mean = max(float(seq.runs.mean()), 0.2) if len(seq.runs) else 1.0
-    for signed in (True, False):
-        for split in (0, 1):
-            for exact in EXACT:
-                for shift in range(MAX_SHIFT + 1):
-                    if (1 << shift) <= 2 * mean + 1 and exact <= 16 * mean + 4:
-                        yield Runs(exact, shift, signed, split)
-
-
-def choose_runs(seq: Vector, rows: int) -> tuple[Runs, np.ndarray, list[Table]]:
-    """The cheapest way to store runs and signs, the classes of rows (empty without), a table per context."""
-    none = np.zeros(0, np.int64)
-    ranked = sorted(_all_runs(seq), key=lambda r: _run_bits(r, seq, none))[:_TRIED]
-    ways = [(runs, none) for runs in ranked]
-    if rows > 1:
-        for runs in ranked[: _TRIED // 2]:
-            by_class = attrs.evolve(runs, split=2)
-            ways.append((by_class, _row_classes(runs, seq, rows)))
-    fitted = []
-    for runs, classes in ways:
-        found = _fit(_run_counts(runs, seq, classes), RUN_SIZES[2])
-        if found:
-            fitted.append((found[0] + _raw_run_bits(runs, seq) + len(classes), runs, classes))
-    _, runs, classes = min(fitted, key=lambda w: w[0])
-    return runs, classes, _tables(_run_counts(runs, seq, classes), RUN_SIZES)
-
-
-def _all_levels(top: int) -> Iterator[Levels]:
-    raw = max(0, top.bit_length() - 6)
-    for extra in range(4 - raw):
-        if (top >> (raw + extra)) == 0 and extra:
-            return
-        for by_run in (False, True):
-            yield Levels(raw + extra, by_run)
-            for ranges in (2, 3, 4):
-                for width in range(4):
-                    if (ranges - 1) << width <= top >> (raw + extra):
-                        yield Levels(raw + extra, by_run, ranges, width)
-
-
-def _level_counts(levels: Levels, seq: Vector) -> list[np.ndarray]:
-    symbols = (np.abs(seq.values) - 1) >> levels.raw
-    n = int(symbols.max(initial=0)) + 1
-    context = levels.context(seq.runs, symbols)
-    return [np.bincount(symbols[context == c], minlength=n) for c in range(levels.contexts)]
-
-
-def choose_levels(seq: Vector) -> tuple[Levels, list[Table]]:
-    """The cheapest way to store levels, and a table per context."""
-    top = int(np.abs(seq.values).max(initial=1)) - 1
-
-    def guess(levels: Levels) -> float:
-        return sum(_entropy(c) for c in _level_counts(levels, seq)) + levels.raw * len(seq.values)
-
-    ways = []
-    for levels in sorted(_all_levels(top), key=guess)[:_TRIED]:
-        fitted = _fit(_level_counts(levels, seq), LEVEL_SIZES[-1])
-        if fitted:
-            ways.append((fitted[0] + levels.raw * len(seq.values), levels))
-    levels = min(ways, key=lambda w: w[0])[1]
-    return levels, _tables(_level_counts(levels, seq), LEVEL_SIZES)
-
-
-def _fit(counts: list[np.ndarray], bits: int) -> tuple[float, list[Table]] | None:
-    """All contexts' tables of ``2**bits`` slots, and the bits of symbols and descriptions."""
-    tables: list[Table] = []
-    for count in counts:
-        table = fit(count, bits, tables[-1] if tables else None)
-        if table is None:
-            return None
-        tables.append(table)
-    return sum(map(cost, counts, tables)), tables
-
-
-def _tables(counts: list[np.ndarray], sizes: range) -> list[Table]:
-    """The cheapest tables for all contexts."""
-    ways = [way for bits in sizes if (way := _fit(counts, bits))]
-    return min(ways, key=lambda w: w[0])[1]
