@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from thimble.codecs.base import damaged
 
@@ -25,7 +26,7 @@ class BitWriter:
         self._parts.append(np.packbits(bits[:whole], bitorder="little").tobytes())
         self._rest = bits[whole:]
 
-    def write(self, values: np.ndarray | int, widths: np.ndarray | int) -> None:
+    def write(self, values: npt.ArrayLike, widths: npt.ArrayLike) -> None:
         """Appends unsigned fields; each is below ``2**width``, widths are 0..64."""
         values = np.atleast_1d(np.asarray(values, np.uint64))
         widths = np.broadcast_to(np.asarray(widths, np.int64), values.shape)

@@ -134,7 +134,7 @@ def encode(weights: np.ndarray, *, taps: int | None = None) -> Encoded:
     seq = model.sequence(weights, taps)
     runs, classes, run_tables = choose.choose_runs(seq, rows)
     levels, level_tables = choose.choose_levels(seq)
-    buckets, skips = model.run_buckets(runs, seq), model.has_skips(seq)
+    buckets, skips = runs.buckets(model.longest(seq)), model.has_skips(seq)
     p = _Parameters(taps, runs, buckets, skips, levels, classes, run_tables, level_tables)
     if row_max(weights) + sum(t.words for t in (*run_tables, *level_tables)) > _MOST_WORDS:
         raise cannot_hold(NAME, f"{row_max(weights)} non-zeros in a row")

@@ -20,6 +20,8 @@ from thimble.codecs.rans_model import (
     Levels,
     Runs,
     Vector,
+    has_skips,
+    longest,
     run_context,
     run_symbols,
     sequence,
@@ -34,22 +36,22 @@ _NO_CLASSES = np.zeros(0, np.int64)
 
 @attrs.frozen(eq=False)
 class _RunCounts:
-    """How often each run occurs, by table and by whether the sign changes; ``longest`` counts the tail."""
+    """How often each run occurs, by table and by whether the sign changes."""
 
     runs: np.ndarray  # int64 [n], rising
     counts: np.ndarray  # int64 [tables, 2, n]
-    longest: int
+    longest: int  # of all and the tail, skips taken off
+    skips: bool  # some are longer than every bucket
 
     def by_symbol(self, form: Runs) -> list[np.ndarray]:
         """Counts of run symbols, table by table, the skip symbol last where it is needed."""
         bucket = form.bucket(self.runs % SKIP)[0]
-        buckets, skips = form.buckets(min(self.longest, SKIP - 1)), self.longest >= SKIP
-        n = buckets * (1 + form.signed) + skips
+        n = form.buckets(self.longest) * (1 + form.signed) + self.skips
         found = []
         for stays, changes in self.counts:
             count = np.bincount(bucket << form.signed, stays, n)
             count += np.bincount((bucket << form.signed) + form.signed, changes, n)
-            if skips:
+            if self.skips:
                 count[-1] = (stays + changes) @ (self.runs // SKIP)
             found.append(count)
         return found
@@ -69,7 +71,7 @@ def _count_runs(seq: Vector, form: Runs, classes: np.ndarray) -> _RunCounts:
     runs, which = np.unique(seq.runs, return_inverse=True)
     index = (2 * run_context(form, seq, classes) + seq.changes) * len(runs) + which
     counts = np.bincount(index, minlength=tables * 2 * len(runs)).reshape(tables, 2, -1)
-    return _RunCounts(runs, counts, max(int(seq.runs.max(initial=0)), seq.tail))
+    return _RunCounts(runs, counts, longest(seq), has_skips(seq))
 
 
 def _entropy(counts: np.ndarray) -> float:

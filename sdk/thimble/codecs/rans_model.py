@@ -114,9 +114,9 @@ def run_symbols(runs: Runs, seq: Vector) -> np.ndarray:
     return 2 * bucket + seq.changes if runs.signed else bucket
 
 
-def run_buckets(runs: Runs, seq: Vector) -> int:
-    """Buckets in use, that of the tail included."""
-    return runs.buckets(max(int((seq.runs % SKIP).max(initial=0)), seq.tail % SKIP))
+def longest(seq: Vector) -> int:
+    """The longest run, the tail included, skips taken off."""
+    return max(int((seq.runs % SKIP).max(initial=0)), seq.tail % SKIP)
 
 
 def has_skips(seq: Vector) -> bool:
