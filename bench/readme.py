@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 README = Path(__file__).resolve().parents[1] / "README.md"
-START, END = "<!-- results -->", "<!-- /results -->"
 
 _HEAD = """\
 MNIST, 10,000 test images. Every number comes from `python -m bench.networks --readme`, which measures and
@@ -20,10 +19,15 @@ elements that differ from the integer reference, over {samples} images on all {t
 
 def update(results: Mapping[str, Mapping[str, Any]], samples: int) -> None:
     """Replaces what stands between the README's markers."""
-    text = README.read_text()
-    before, rest = text.split(START)
-    after = rest.split(END)[1]
-    README.write_text(f"{before}{START}\n\n{_block(results, samples)}\n{END}{after}")
+    replace("results", _block(results, samples))
+
+
+def replace(section: str, block: str) -> None:
+    """Puts a block between the README's markers of one section, ``<!-- section -->`` and its end."""
+    start, end = f"<!-- {section} -->", f"<!-- /{section} -->"
+    before, rest = README.read_text().split(start)
+    after = rest.split(end)[1]
+    README.write_text(f"{before}{start}\n\n{block}\n{end}{after}")
 
 
 def _block(results: Mapping[str, Mapping[str, Any]], samples: int) -> str:
@@ -63,11 +67,13 @@ def _block(results: Mapping[str, Mapping[str, Any]], samples: int) -> str:
     return "\n".join(
         [
             head,
-            _table(columns, rows),
+            markdown_table(columns, rows),
             "Instructions of one inference, exact:\n",
-            _table(["network", *short], counts),
+            markdown_table(["network", *short], counts),
             "Bytes per layer, biases and scales included, beside the order-0 limit of the weights alone:\n",
-            _table(["network", "layer", "non-zero", "codec", "stored bytes", "order-0 limit"], layers),
+            markdown_table(
+                ["network", "layer", "non-zero", "codec", "stored bytes", "order-0 limit"], layers
+            ),
         ]
     )
 
@@ -89,6 +95,7 @@ def _row(name: str, r: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def markdown_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table in Markdown, with a line end behind it."""
     lines = [columns, ["---"] * len(columns), *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
