@@ -73,7 +73,7 @@ def pruned_dns() -> tuple[Layer, ...]:
         raise Missing("THIMBLE_DATA should name a folder that holds pruned_dns_lenet and mnist")
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "m.thimble"
-        command = [sys.executable, _DNS, "--bits", str(_DNS_BITS), "--out", out]
+        command = [sys.executable, str(_DNS), "--bits", str(_DNS_BITS), "--out", str(out)]
         subprocess.run(command, check=True, capture_output=True)
         return model(out)
 

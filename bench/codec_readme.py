@@ -10,20 +10,20 @@ from bench.readme import markdown_table, replace
 _HEAD = """\
 Whole networks, every layer stored in the codec that the row names. Every number comes from
 `python -m bench.codec_table --readme`, which measures and writes this section. Bytes are all that a decoder
-reads, tables, headers and padding counted; in brackets the per cent over the order-0 limit, which is the entropy
-of each layer's integers, zeros included. The last row takes the smallest codec layer by layer.{absent}
+reads, tables, headers and padding counted; in brackets the per cent over the order-0 limit, the entropy of
+each layer's integers, zeros included. The last row takes the smallest codec layer by layer.{absent}
 """
 _COST = """\
-Instructions per non-zero, {cores}, decoding all layers into lists of non-zeros on emulated cores{dense}. What came
-out was compared with the weights:
+Instructions per non-zero, {cores}, decoding all layers into lists of non-zeros on emulated
+cores{dense}. What came out was compared with the weights:
 """
 _OTHERS = """\
 Bytes beside other formats, of the weights alone. CSR has int8 values and the narrowest columns that fit; the
-relative index (EIE) 4-bit runs, or each layer's best width, and a table of values that is not counted; dCSR
-follows its paper; zlib packs the int8 bytes of each layer.{deepcabac}
+relative index (EIE) has 4-bit runs, or each layer's best width, and a table of values that is not counted;
+dCSR follows its paper; zlib packs the int8 bytes of each layer.{deepcabac}
 """
-_DEEPCABAC = """\
- DeepCABAC is `nncodec`'s coder at each layer's best parameters and order of weights, no unit header counted."""
+_DEEPCABAC = """ DeepCABAC is `nncodec`'s coder at each
+layer's best parameters and order of weights; no unit header is counted."""
 
 
 def update(results: Mapping[str, Mapping[str, Any]]) -> None:

@@ -58,7 +58,7 @@ def measure(layers: Sequence[Layer], cores: Sequence[str]) -> dict[str, Any]:
         "unit": "non-zero" if sparse else "weight",
         "limit_bytes": limit,
         "codecs": codecs,
-        BEST: _totals(
+        "best": _totals(
             [cost[codec] for cost, codec in zip(costs, smallest, strict=True)], limit, units, cores
         ),
         "chosen": {layer.name: codec for layer, codec in zip(layers, smallest, strict=True)},

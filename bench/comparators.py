@@ -56,8 +56,8 @@ def dcsr(weights: np.ndarray) -> int:
     A row's non-zeros, an int8 each, form groups of 16. A group's columns are predicted as a line of the
     row's mean spacing. What they exceed it by is stored as a base, one byte, and a nibble per lane; where a
     lane needs 5 to 8 bits, each such bit takes a 16-bit mask, and every group a nibble that says which masks
-    follow. A row takes two bytes for its count. Where a number overflows, a zero is stored in the row's widest
-    gap. On LeNet-300-100 at densities of 8, 9 and 26 % this gives 16.1 bits per non-zero, as published.
+    follow. A row takes two bytes for its count. Where a number overflows, a zero is stored in the row's
+    widest gap. On LeNet-300-100 at densities of 8, 9, 26 % this gives 16.1 bits per non-zero, as published.
     """
     rows = [_dcsr_row(np.flatnonzero(row), weights.shape[1]) for row in weights]
     groups, masks, stored = (sum(part) for part in zip(*rows, strict=True))
