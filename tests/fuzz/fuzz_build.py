@@ -21,7 +21,7 @@ SANITIZERS = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 STRICT = ("-std=c99", "-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Werror")
 # without comparisons: they are half of the time, and bit streams have no magic numbers to guess
 COVERAGE = "-fsanitize-coverage=inline-8bit-counters,pc-table"
-COMPILE = ("clang", "-O1", "-g", *SANITIZERS, COVERAGE, *STRICT)
+COMPILE = ("clang", "-O2", "-gline-tables-only", *SANITIZERS, COVERAGE, *STRICT)
 INCLUDES = (f"-I{FIRMWARE / 'include'}", f"-I{FIRMWARE / 'src'}")
 KNOB = "TMB_UNALIGNED_LOADS"  # 0: the decoders as cores without such loads have them
 IMAGE = "image"
@@ -63,9 +63,9 @@ def build(names: Iterable[str], out: Path) -> dict[str, Path]:
     out.mkdir(parents=True, exist_ok=True)
     archive = out / "runtime.a"
     archive.unlink(missing_ok=True)
-    runtime = _compile(sorted((FIRMWARE / "src").rglob("*.c")), out / "runtime")
+    runtime = compile_all(sorted((FIRMWARE / "src").rglob("*.c")), out / "runtime")
     subprocess.run(["ar", "rcs", archive, *runtime], check=True)
-    main = _compile([HERE / "fuzz_decoder.c"], out / "runtime")
+    main = compile_all([HERE / "fuzz_decoder.c"], out / "runtime")
     by_c_name = {codec.c_name: codec for codec in CODECS.values()}
     programs = {}
     for name in names:
@@ -73,14 +73,11 @@ def build(names: Iterable[str], out: Path) -> dict[str, Path]:
             parts = _model(out / IMAGE)
         else:
             codec = by_c_name[targets()[name]]
-            parts = [*main, *_compile([_named(codec, out)], out / "runtime")]
+            parts = [*main, *compile_all([_named(codec, out)], out / "runtime")]
             if name != codec.c_name:
                 own = [path for path in files(codec) if path.suffix == ".c"]
-                parts += _compile(own, out / "aligned", f"-D{KNOB}=0")
-        programs[name] = out / f"fuzz-{name}"
-        subprocess.run(
-            ["clang", *SANITIZERS, "-fsanitize=fuzzer", *parts, archive, "-o", programs[name]], check=True
-        )
+                parts += compile_all(own, out / "aligned", f"-D{KNOB}=0")
+        programs[name] = link([*parts, archive], out / f"fuzz-{name}")
     return programs
 
 
@@ -110,10 +107,11 @@ def _model(out: Path) -> list[Path]:
     flags += [f"-D{what}={macro}_{what}" for what in ("ARENA_BYTES", "INPUT_LEN", "OUTPUT_LEN")]
     flags += [f"-DFUZZ_STRUCTURE={contract.structure}u", f"-DFUZZ_CONSTANTS={contract.constants}u"]
     own = sorted((folder / "src").glob(f"{project.name}*.c"))
-    return _compile([HERE / "fuzz_image.c", *own], out / "objects", *flags)
+    return compile_all([HERE / "fuzz_image.c", *own], out / "objects", *flags)
 
 
-def _compile(paths: Iterable[Path], out: Path, *flags: str) -> list[Path]:
+def compile_all(paths: Iterable[Path], out: Path, *flags: str) -> list[Path]:
+    """The objects of C files, in ``out``."""
     out.mkdir(parents=True, exist_ok=True)
 
     def compiled(path: Path) -> Path:
@@ -123,3 +121,9 @@ def _compile(paths: Iterable[Path], out: Path, *flags: str) -> list[Path]:
 
     with ThreadPoolExecutor(2) as pool:
         return list(pool.map(compiled, paths))
+
+
+def link(parts: Iterable[Path], program: Path) -> Path:
+    """A target of objects and archives."""
+    subprocess.run(["clang", *SANITIZERS, "-fsanitize=fuzzer", *parts, "-o", program], check=True)
+    return program

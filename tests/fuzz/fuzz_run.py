@@ -36,7 +36,16 @@ class Result:
     log: str
 
 
-def fuzz(target: str, program: Path, seeds: Path, runs: int, out: Path, seed: int = 1) -> Result:
+def fuzz(
+    target: str,
+    program: Path,
+    seeds: Path,
+    runs: int,
+    out: Path,
+    *,
+    seed: int = 1,
+    timeout_s: int = TIMEOUT_S,
+) -> Result:
     """Runs a target over its seeds and what libFuzzer makes of them; ends at the first finding.
 
     What reached new code is kept in ``out/corpus-<target>``, findings as ``out/found-<target>-*``.
@@ -47,7 +56,7 @@ def fuzz(target: str, program: Path, seeds: Path, runs: int, out: Path, seed: in
     for old in out.glob(f"found-{target}-[a-z]*-*"):
         old.unlink()
     longest = max(path.stat().st_size for path in seeds.iterdir())
-    flags = [f"-runs={runs}", f"-seed={seed}", f"-timeout={TIMEOUT_S}", "-detect_leaks=0"]
+    flags = [f"-runs={runs}", f"-seed={seed}", f"-timeout={timeout_s}", "-detect_leaks=0"]
     flags += [f"-max_len={max(MAX_BYTES, longest)}", f"-artifact_prefix={out}/found-{target}-"]
     start = time.monotonic()
     done = subprocess.run(
@@ -83,7 +92,7 @@ def main() -> int:
     found = 0
     for name in chosen:
         seeds = CORPUS / targets()[name]
-        result = fuzz(name, programs[name], seeds, options.runs, options.out, options.seed)
+        result = fuzz(name, programs[name], seeds, options.runs, options.out, seed=options.seed)
         found += len(result.findings)
         what = ", ".join(path.name for path in result.findings) or "none"
         edges = f"{result.edges} of {result.of}"

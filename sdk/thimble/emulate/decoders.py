@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import struct
 import tempfile
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -64,7 +65,7 @@ def decode(encoded: Encoded, form: str, target: Target) -> Run:
     source = f"tmb_{CODECS[encoded.codec].c_name}_{form}"
     scratch, image = scratch_bytes(encoded, form), lone(encoded.data)
     with tempfile.TemporaryDirectory() as folder:
-        elf = _link(source, target, Path(folder))
+        elf = link([source], target, Path(folder))
         core = Core(
             elf,
             target,
@@ -96,12 +97,14 @@ def decode(encoded: Encoded, form: str, target: Target) -> Run:
     return Run(weights, profile.instructions, code, core.stack_bytes(profile.lowest_sp))
 
 
-def _link(source: str, target: Target, folder: Path) -> Path:
+def link(symbols: Sequence[str], target: Target, folder: Path) -> Path:
+    """Sources and fused loops, by symbol, and what they reach, as one ELF in ``folder``."""
     tools = toolchain(target.arch)
     script, elf = folder / "link.ld", folder / "decoder.elf"
     script.write_text(_SCRIPT.format(flash=target.flash[0]))
     flags = [*target.flags, *tools.specs, *tools.link_flags, "-Wl,-n", "-Wl,--build-id=none", "-Wl,-e,0"]
-    tools.run("gcc", *flags, f"-Wl,-u,{source}", "-T", script, _archive(target), "-o", elf)
+    flags += [f"-Wl,-u,{symbol}" for symbol in symbols]
+    tools.run("gcc", *flags, "-T", script, _archive(target), "-o", elf)
     return elf
 
 
