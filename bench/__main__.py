@@ -2,6 +2,6 @@
 
 import runpy
 
-for name in ("codecs", "xor", "codec_table", "kernels", "networks"):
+for name in ("codecs", "xor", "host_speed", "codec_table", "kernels", "networks"):
     print(f"\n== python -m bench.{name}")
     runpy.run_module(f"bench.{name}", run_name="__main__")

@@ -11,7 +11,7 @@ from worked_examples import check_all_forms, stated
 
 from thimble.codecs import decode, encode, scratch_bytes
 from thimble.errors import ModelError
-from thimble.plan.options import encode_all
+from thimble.plan.candidates import encode_all
 
 SOME = settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 

@@ -10,12 +10,13 @@ from thimble.errors import RecipeError
 from thimble.graph.graph import Graph
 from thimble.plan.arena import Arena, Buffer, place
 from thimble.plan.calls import Call, Calls, list_calls
+from thimble.plan.candidates import encode_layers
 from thimble.plan.choose import choose
 from thimble.plan.describe import comment
 from thimble.plan.footprint import bounds, code_bytes
 from thimble.plan.image import Image, LayerConstants, build
 from thimble.plan.names import unique_c_names
-from thimble.plan.options import encode_all, options
+from thimble.plan.options import options
 from thimble.plan.order import lean_order
 from thimble.plan.plan import Choice, Plan, Step
 from thimble.plan.structure import describe
@@ -51,14 +52,15 @@ Ways = Mapping[str, Sequence[Choice]]
 def all_ways(graph: Graph, core: str) -> tuple[Ways, dict[str, dict[str, int]]]:
     """Every choice of every layer with weights, and the bytes of each of its codecs."""
     lowered = lower(graph)
-    ways, candidates = {}, {}
+    weighted = {}
     for layer in graph.weighted:
         low = lowered[layer.name]
         assert isinstance(low, LoweredFullyConnected | LoweredConv2D)
-        encoded = encode_all(low.weights)
-        candidates[layer.name] = {name: len(e.data) for name, e in encoded.items()}
-        ways[layer.name] = tuple(options(low, encoded, core))
-    return ways, candidates
+        weighted[layer.name] = low
+    encoded = encode_layers({name: low.weights for name, low in weighted.items()})
+    ways = {name: tuple(options(low, encoded[name], core)) for name, low in weighted.items()}
+    sizes = {name: {codec: len(e.data) for codec, e in found.items()} for name, found in encoded.items()}
+    return ways, sizes
 
 
 def plan_with(

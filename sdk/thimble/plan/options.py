@@ -8,10 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 import attrs
-import numpy as np
 
 from thimble.codecs import CODECS, Encoded
-from thimble.errors import ModelError
 from thimble.plan.arena import align
 from thimble.plan.cost import instructions
 from thimble.plan.plan import Choice
@@ -31,18 +29,6 @@ class Kernel:
     form: str
     function: str
     scratch: int
-
-
-def encode_all(weights: np.ndarray) -> dict[str, Encoded]:
-    """int8 ``[rows, cols]`` in every codec that can hold it, ``{codec: Encoded}``."""
-    encoded = {}
-    for name, codec in CODECS.items():
-        try:
-            encoded[name] = codec.encode(weights)
-        except ModelError as error:
-            if error.code != "TMB1304":
-                raise
-    return encoded
 
 
 def options(low: Weighted, encoded: Mapping[str, Encoded], core: str) -> Iterator[Choice]:
