@@ -6,11 +6,11 @@ STAMP := $(VENV)/.ready
 
 APT := gcc g++ make binutils python3-venv gcc-arm-none-eabi libnewlib-arm-none-eabi \
        gcc-riscv64-unknown-elf picolibc-riscv64-unknown-elf qemu-system-arm qemu-system-misc \
-       clang clang-format cppcheck chromium
+       clang libclang-rt-dev clang-format cppcheck chromium
 PROBES := gcc arm-none-eabi-gcc riscv64-unknown-elf-gcc qemu-system-arm qemu-system-riscv32 \
           clang clang-format cppcheck chromium
 
-.PHONY: help setup demo test lint format bench clean
+.PHONY: help setup demo test lint format bench fuzz clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
@@ -44,6 +44,10 @@ format: setup  ## rewrite Python and C in the project's style
 
 bench: setup  ## every number in the README (an hour)
 	$(BIN)/python -m bench
+
+RUNS ?= 1000000
+fuzz: setup  ## every decoder and init under libFuzzer: RUNS executions each, of FUZZ=... or all
+	PYTHONPATH=sdk:tests:tests/model_image nice $(BIN)/python tests/fuzz/fuzz_run.py --runs $(RUNS) $(FUZZ)
 
 clean:  ## remove what the targets made
 	rm -rf $(VENV) out build dist .pio

@@ -7,6 +7,10 @@ for command in $1; do
     command -v "$command" >/dev/null 2>&1 || missing="$missing $command"
 done
 [ -e /usr/lib/picolibc/riscv64-unknown-elf ] || missing="$missing picolibc"
+case $(clang -print-file-name="libclang_rt.fuzzer-$(uname -m).a" 2>/dev/null) in
+/*) ;;
+*) missing="$missing libfuzzer" ;;
+esac
 [ -n "$missing" ] || exit 0
 if ! command -v apt-get >/dev/null 2>&1; then
     echo "missing:$missing; install them with your system's package manager (see README.md)" >&2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import shutil
 import subprocess
 from collections.abc import Iterable
@@ -32,7 +33,10 @@ def missing() -> str:
     if not shutil.which("clang"):
         return "clang is not installed"
     found = subprocess.run(
-        ["clang", "-print-file-name=libclang_rt.fuzzer-x86_64.a"], capture_output=True, text=True, check=True
+        ["clang", f"-print-file-name=libclang_rt.fuzzer-{platform.machine()}.a"],
+        capture_output=True,
+        text=True,
+        check=True,
     )
     return "" if Path(found.stdout.strip()).is_absolute() else "clang has no libFuzzer (libclang-rt-dev)"
 

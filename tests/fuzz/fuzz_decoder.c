@@ -31,7 +31,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* the allocator is half of the time: no stacks of where memory came from, little kept from reuse */
 const char *__asan_default_options(void) {
-    return "malloc_context_size=0:quarantine_size_mb=0:thread_local_quarantine_size_kb=0:max_malloc_fill_size=0";
+    return "malloc_context_size=0:quarantine_size_mb=0:thread_local_quarantine_size_kb=0:max_malloc_fill_"
+           "size=0";
 }
 
 static void hold(int promise, const char *what) {
