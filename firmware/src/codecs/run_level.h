@@ -14,17 +14,25 @@
 #define TMB_RUN_LEVEL_LIST 128u                     /* entries of a row's that are decoded at once, at most */
 #define TMB_RUN_LEVEL_ROUND 4u /* entries that are decoded between looks at the row's end */
 
+/* what a window says: bits of the field, 8 bits; of the run what is not raw, 8 bits; level, 16 bits */
+typedef union {
+    uint32_t word;
+    uint16_t half[2]; /* targets are little-endian */
+} tmb_run_level_entry_t;
+
 typedef struct {
     const uint8_t *data;
-    const uint32_t *table; /* bits of a field; of the run what is not raw; level (int16) */
-    uint32_t at;           /* next bit */
-    uint32_t end;          /* bits of the data */
-    int32_t safe;          /* bits that rounds of entries may count on */
-    int32_t place;         /* column of the last entry that was decoded; from cols on it is in a later row */
+    const tmb_run_level_entry_t *table;
+    uint32_t at;   /* next bit */
+    uint32_t end;  /* bits of the data */
+    int32_t safe;  /* bits that rounds of entries may count on */
+    int32_t place; /* column of the last entry that was decoded; from cols on it is in a later row */
     uint32_t raw_mask, table_mask;
-    tmb_nz_t *list;                     /* rows and fused: where to decode to */
-    tmb_nz_t held[TMB_RUN_LEVEL_ROUND]; /* the last entries: how far they lie before place; their levels */
-    uint32_t pending;                   /* entries held that no row has had yet, the last ones */
+    tmb_nz_t *list; /* rows and fused: where to decode to */
+    /* the last entries that were decoded: level << 16, less how far they lie before place; and room for reads
+     * behind the last */
+    uint32_t held[2 * TMB_RUN_LEVEL_ROUND - 1];
+    uint32_t *first; /* of those that no row has had yet; held + 4: none */
     uint16_t cols, row_max;
     uint16_t room; /* entries of list */
     uint8_t raw_bits;

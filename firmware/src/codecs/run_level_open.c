@@ -5,7 +5,11 @@
 #define QUICK_RUN 254u
 #define MOST_FIELD 25u
 #define MOST_WIDTH 15u
-#define READ_AHEAD 32     /* bits behind a round's that it may read */
+#if TMB_UNALIGNED_LOADS
+#define READ_AHEAD (-8) /* bits that a round may read behind the 64 that are reckoned for it */
+#else
+#define READ_AHEAD 16
+#endif
 #define MOST_QUOTIENT 20u /* of a Golomb-Rice code */
 
 enum { NIBBLES, BYTES, TABLE };     /* how levels are stored */
@@ -130,11 +134,12 @@ static inline uint32_t first_window(uint32_t word) {
 #endif
 
 /* puts an entry wherever a window begins with the next codeword of so many bits */
-static inline void fill(uint32_t *table, uint32_t size, uint32_t *next, uint32_t bits, uint32_t entry) {
+static inline void fill(tmb_run_level_entry_t *table, uint32_t size, uint32_t *next, uint32_t bits,
+                        uint32_t entry) {
     uint32_t i = first_window(next[bits]);
     next[bits] = codeword_after(next[bits], bits);
     do {
-        table[i] = entry;
+        table[i].word = entry;
         i += (uint32_t)1 << bits;
     } while (i < size);
 }
@@ -159,7 +164,7 @@ static uint32_t bucket_entry(const code_t *code, uint32_t bucket) {
 }
 
 /* canonical: codewords rise with their length, then with their symbol. 0 where there are too many */
-static int make_table(const code_t *code, uint32_t *table) {
+static int make_table(const code_t *code, tmb_run_level_entry_t *table) {
     const uint32_t most = code->table_bits, size = (uint32_t)1 << most;
     const int8_t *const costs = code->level_costs, *const end = costs + code->levels;
     uint32_t next[MOST_TABLE_BITS + 1] = {0}, used = 0;
@@ -248,10 +253,12 @@ static int open(tmb_run_level_t *it, uint32_t *scratch, uint32_t words) {
     it->raw_bits = (uint8_t)code.raw_bits;
     it->raw_mask = ((uint32_t)1 << code.raw_bits) - 1u;
     it->table_mask = size - 1u;
-    it->table = scratch;
+    part = scratch;
+    tmb_run_level_entry_t *const table = (tmb_run_level_entry_t *)part;
+    it->table = table;
     it->wide = code.octave != 0;
     it->safe = it->wide ? 0 : (int32_t)((it->end + 7u) & ~7u) - READ_AHEAD;
-    return make_table(&code, scratch);
+    return make_table(&code, table);
 }
 
 static void open_with(tmb_run_level_t *it, const tmb_weights_t *w, const uint8_t *image, uint32_t *scratch,
@@ -261,7 +268,8 @@ static void open_with(tmb_run_level_t *it, const tmb_weights_t *w, const uint8_t
     it->at = 0;
     it->cols = w->cols;
     it->row_max = w->row_max;
-    it->pending = 0;
+    it->first = it->held + TMB_RUN_LEVEL_ROUND;
+    memset(it->held, 0, sizeof it->held);
     it->place = (int32_t)w->cols - 1;
     if (it->end == 0 || !open(it, scratch, words)) {
         it->place = TMB_RUN_LEVEL_NOWHERE;

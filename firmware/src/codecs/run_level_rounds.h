@@ -2,21 +2,51 @@
  * end.
  *
  * tmb_run_level_rounds(it, nz, rounds) decodes so many rounds, at least one, or fewer where the row ends;
- * moves at and place; returns the entry behind the last. */
+ * moves at and place; holds back what lies in later rows; returns the entry behind the row's last. */
 #ifndef TMB_RUN_LEVEL_ROUNDS_H
 #define TMB_RUN_LEVEL_ROUNDS_H
 
 #include "../tmb_dsp.h"
 #include "run_level.h"
 
+static inline void tmb_run_level_put(tmb_nz_t *nz, uint32_t word) {
+#if defined(__GNUC__)
+    memcpy(__builtin_assume_aligned(nz, 4), &word, sizeof word);
+#else
+    memcpy(nz, &word, sizeof word);
+#endif
+}
+
+/* behind a round that ended at place: holds back its entries in later rows; the entry behind the row's last
+ */
+static inline tmb_nz_t *tmb_run_level_hold(tmb_run_level_t *it, int32_t place, tmb_nz_t *nz) {
+    it->place = place;
+    if (place < it->cols) {
+        return nz;
+    }
+    const uint32_t beyond = (uint32_t)(place - it->cols);
+    uint32_t *held = it->held + TMB_RUN_LEVEL_ROUND - 1;
+    *held = (uint32_t)(--nz)->value << 16;
+    while (held != it->held) {
+        const uint32_t before = (uint16_t)((uint32_t)place - nz[-1].offset);
+        if (before > beyond) {
+            break;
+        }
+        nz--;
+        *--held = ((uint32_t)nz->value << 16) - before;
+    }
+    it->first = held;
+    return nz;
+}
+
 #if TMB_HAS_DSP && defined(__GNUC__)
 
-/* acc is place << 8 with the bits read since at below, 48 at most; an entry's lower half is added to both.
- * A shift takes its count from the lowest byte of a register. */
-#define TMB_RUN_LEVEL_ASM_PAIR(from)                                                                         \
-    "lsr %[word], " from ", #3\n"                                                                            \
-    "ldr %[word], [%[data], %[word]]\n"                                                                      \
-    "and %[t], " from ", #7\n"                                                                               \
+/* acc is place << 8 and, below, the bits of the window's start behind a byte, 7 + 96 at most; the lower half
+ * of a table's entry is added to both at once. A shift takes its count from the lowest byte of a register. */
+#define TMB_RUN_LEVEL_ASM_PAIR                                                                               \
+    "ubfx %[word], %[acc], #3, #5\n"                                                                         \
+    "ldr %[word], [%[from], %[word]]\n"                                                                      \
+    "and %[t], %[acc], #7\n"                                                                                 \
     "lsr %[word], %[word], %[t]\n"                                                                           \
     "and %[t], %[word], %[raw_mask]\n"                                                                       \
     "add %[acc], %[acc], %[t], lsl #8\n"                                                                     \
@@ -35,43 +65,46 @@
     "pkhtb %[t], %[t], %[acc], asr #8\n"                                                                     \
     "strd %[entry], %[t], [%[nz]], #8\n"
 
-static inline tmb_nz_t *tmb_run_level_rounds(tmb_run_level_t *it, tmb_nz_t *nz, uint32_t rounds) {
-    uint32_t at = it->at, word, entry, t;
-    int32_t acc = it->place * 256;
-    __asm__ volatile(
-        "1:\n" TMB_RUN_LEVEL_ASM_PAIR("%[at]") "uxtab %[t], %[at], %[acc]\n" TMB_RUN_LEVEL_ASM_PAIR(
-            "%[t]") "uxtab %[at], %[at], %[acc]\n"
-                    "cmp %[acc], %[end]\n"
-                    "bge 2f\n"
-                    "bic %[acc], %[acc], #255\n"
-                    "subs %[rounds], %[rounds], #1\n"
-                    "bne 1b\n"
-                    "2:\n"
-        : [at] "+r"(at), [acc] "+r"(acc), [nz] "+r"(nz), [rounds] "+r"(rounds), [word] "=&r"(word),
-          [entry] "=&r"(entry), [t] "=&r"(t)
-        : [data] "r"(it->data), [table] "r"(it->table), [raw_mask] "r"(it->raw_mask),
-          [table_mask] "r"(it->table_mask), [raw_bits] "r"((uint32_t)it->raw_bits),
-          [end] "r"((uint32_t)it->cols << 8)
-        : "cc", "memory");
-    it->at = at;
-    it->place = acc >> 8;
-    return nz;
+static TMB_NOINLINE tmb_nz_t *tmb_run_level_rounds(tmb_run_level_t *it, tmb_nz_t *nz, uint32_t rounds) {
+    uint32_t word, entry, t;
+    const uint8_t *from = it->data + (it->at >> 3);
+    int32_t acc = it->place * 256 + (int32_t)(it->at & 7);
+    /* two rounds in a turn; the first turn begins with the second one where their number is odd */
+    __asm__ volatile("subs %[rounds], %[rounds], #1\n"
+                     "lsrs %[rounds], %[rounds], #1\n"
+                     "bcc 2f\n"
+                     "1:\n" TMB_RUN_LEVEL_ASM_PAIR TMB_RUN_LEVEL_ASM_PAIR "cmp %[acc], %[end]\n"
+                     "bge 3f\n"
+                     "2:\n" TMB_RUN_LEVEL_ASM_PAIR TMB_RUN_LEVEL_ASM_PAIR "ubfx %[t], %[acc], #3, #5\n"
+                     "add %[from], %[from], %[t]\n"
+                     "bic %[acc], %[acc], #248\n"
+                     "cmp %[acc], %[end]\n"
+                     "bge 3f\n"
+                     "subs %[rounds], %[rounds], #1\n"
+                     "bpl 1b\n"
+                     "3:\n"
+                     : [from] "+r"(from), [acc] "+r"(acc), [nz] "+r"(nz), [rounds] "+r"(rounds),
+                       [word] "=&r"(word), [entry] "=&r"(entry), [t] "=&r"(t)
+                     : [table] "r"(it->table), [raw_mask] "r"(it->raw_mask), [table_mask] "r"(it->table_mask),
+                       [raw_bits] "r"((uint32_t)it->raw_bits), [end] "r"((uint32_t)it->cols << 8)
+                     : "cc", "memory");
+    it->at = 8 * (uint32_t)(from - it->data) + ((uint32_t)acc & 255u);
+    return tmb_run_level_hold(it, acc >> 8, nz);
 }
 
-#else
+#elif TMB_UNALIGNED_LOADS
 
 /* one field at the front of a word; its bits */
 static inline uint32_t tmb_run_level_field(const tmb_run_level_t *it, uint32_t word, tmb_nz_t *nz,
                                            int32_t *place) {
-    const void *entry = it->table + (word >> it->raw_bits & it->table_mask);
-    const uint8_t *part = (const uint8_t *)entry;
-    *place += (int32_t)((word & it->raw_mask) + part[1]);
+    const uint32_t entry = it->table[word >> it->raw_bits & it->table_mask].word;
+    *place += (int32_t)((word & it->raw_mask) + (entry >> 8 & 255u));
     nz->offset = (uint16_t)*place;
-    nz->value = ((const int16_t *)entry)[1];
-    return part[0];
+    nz->value = (int16_t)(entry >> 16);
+    return entry & 255u;
 }
 
-static inline tmb_nz_t *tmb_run_level_rounds(tmb_run_level_t *state, tmb_nz_t *nz, uint32_t rounds) {
+static tmb_nz_t *tmb_run_level_rounds(tmb_run_level_t *state, tmb_nz_t *nz, uint32_t rounds) {
     const tmb_run_level_t it = *state;
     int32_t place = it.place;
     uint32_t at = it.at;
@@ -83,9 +116,45 @@ static inline tmb_nz_t *tmb_run_level_rounds(tmb_run_level_t *state, tmb_nz_t *n
             at += tmb_run_level_field(&it, word >> bits, nz + 1, &place);
         }
     } while (place < it.cols && --rounds);
-    state->place = place;
     state->at = at;
-    return nz;
+    return tmb_run_level_hold(state, place, nz);
+}
+
+#else
+
+/* A window of 32 bits starts with 8 that were read already, so that a run's raw bits lie where acc has place,
+ * the index where the table's is in bytes. acc is place << 8 and the bits read since at. */
+#define TMB_RUN_LEVEL_JUNK 8u
+#define TMB_RUN_LEVEL_FIELD(i)                                                                               \
+    acc += word & raw_mask;                                                                                  \
+    entry = (const tmb_run_level_entry_t *)(table + (word >> shift & table_mask));                           \
+    acc += entry->half[0];                                                                                   \
+    nz[i].offset = (uint16_t)(acc >> 8);                                                                     \
+    nz[i].value = (int16_t)entry->half[1]
+#define TMB_RUN_LEVEL_PAIR(i)                                                                                \
+    word = tmb_run_level_load(data, at + (acc & 255u));                                                      \
+    TMB_RUN_LEVEL_FIELD(i);                                                                                  \
+    word >>= entry->half[0] & 31u;                                                                           \
+    TMB_RUN_LEVEL_FIELD((i) + 1)
+
+static TMB_NOINLINE tmb_nz_t *tmb_run_level_rounds(tmb_run_level_t *it, tmb_nz_t *nz, uint32_t rounds) {
+    const uint32_t raw_mask = it->raw_mask << TMB_RUN_LEVEL_JUNK, table_mask = it->table_mask << 2;
+    const uint32_t shift = it->raw_bits + TMB_RUN_LEVEL_JUNK - 2u, last = ((uint32_t)it->cols << 8) - 1u;
+    const uint8_t *const data = it->data;
+    const void *const entries = it->table;
+    const uint8_t *const table = (const uint8_t *)entries;
+    const tmb_run_level_entry_t *entry;
+    const tmb_nz_t *const end = nz + TMB_RUN_LEVEL_ROUND * rounds;
+    uint32_t at = it->at - TMB_RUN_LEVEL_JUNK, acc = (uint32_t)it->place << 8, word;
+    do {
+        TMB_RUN_LEVEL_PAIR(0);
+        TMB_RUN_LEVEL_PAIR(2);
+        nz += TMB_RUN_LEVEL_ROUND;
+        at += acc & 255u;
+        acc &= ~(uint32_t)255u;
+    } while (acc <= last && nz != end);
+    it->at = at + TMB_RUN_LEVEL_JUNK;
+    return tmb_run_level_hold(it, (int32_t)(acc >> 8), nz);
 }
 
 #endif
