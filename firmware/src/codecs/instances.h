@@ -28,8 +28,8 @@
         tmb_##codec##_t it = *(tmb_##codec##_t *)state;                                                      \
         tmb_nz_t *nz = (tmb_nz_t *)out;                                                                      \
         const tmb_nz_t *const end = nz + it.row_max;                                                         \
-        uint32_t offset;                                                                                     \
-        int32_t value;                                                                                       \
+        uint32_t offset = 0;                                                                                 \
+        int32_t value = 0;                                                                                   \
         tmb_##codec##_next_row(&it);                                                                         \
         for (; nz != end && tmb_##codec##_get(&it, &offset, &value); tmb_##codec##_step(&it)) {              \
             nz->offset = (uint16_t)offset;                                                                   \
@@ -46,8 +46,8 @@
     static uint32_t codec##_next(void *state, void *out) {                                                   \
         tmb_##codec##_t it = *(tmb_##codec##_t *)state;                                                      \
         int8_t *weights = (int8_t *)out;                                                                     \
-        uint32_t offset;                                                                                     \
-        int32_t value;                                                                                       \
+        uint32_t offset = 0;                                                                                 \
+        int32_t value = 0;                                                                                   \
         memset(weights, 0, it.cols);                                                                         \
         tmb_##codec##_next_row(&it);                                                                         \
         for (; tmb_##codec##_get(&it, &offset, &value); tmb_##codec##_step(&it)) {                           \
@@ -64,8 +64,8 @@
         for (uint32_t row = 0; row < op->w.rows; row++) {                                                    \
             const int8_t *x = arena + op->input;                                                             \
             int32_t acc = tmb_bias(&op->q, image, row);                                                      \
-            uint32_t offset;                                                                                 \
-            int32_t value;                                                                                   \
+            uint32_t offset = 0;                                                                             \
+            int32_t value = 0;                                                                               \
             tmb_##codec##_next_row(&it);                                                                     \
             for (; tmb_##codec##_get(&it, &offset, &value); tmb_##codec##_step(&it)) {                       \
                 acc += x[offset] * value;                                                                    \
