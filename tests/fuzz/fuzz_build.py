@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import shutil
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -21,8 +21,9 @@ FIRMWARE = HERE.parents[1] / "firmware"
 SANITIZERS = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 STRICT = ("-std=c99", "-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Werror")
 # without comparisons: they are half of the time, and bit streams have no magic numbers to guess
-COVERAGE = "-fsanitize-coverage=inline-8bit-counters,pc-table"
-COMPILE = ("clang", "-O2", "-gline-tables-only", *SANITIZERS, COVERAGE, *STRICT)
+COUNTERS = "-fsanitize-coverage=inline-8bit-counters,pc-table"
+COMPILE = ("clang", "-O2", "-gline-tables-only", *STRICT)
+INSTRUMENTS = (*SANITIZERS, COUNTERS)
 INCLUDES = (f"-I{FIRMWARE / 'include'}", f"-I{FIRMWARE / 'src'}")
 KNOB = "TMB_UNALIGNED_LOADS"  # 0: the decoders as cores without such loads have them
 IMAGE = "image"
@@ -62,26 +63,31 @@ def targets() -> dict[str, str]:
     return {**found, IMAGE: IMAGE}
 
 
-def build(names: Iterable[str], out: Path) -> dict[str, Path]:
+def build(names: Iterable[str], out: Path, *, instruments: Sequence[str] = INSTRUMENTS) -> dict[str, Path]:
     """The programs of some targets, in ``out``."""
+
+    def compiled(paths: Iterable[Path], folder: str, *flags: str) -> list[Path]:
+        return compile_all(paths, out / folder, *instruments, *flags)
+
     out.mkdir(parents=True, exist_ok=True)
     archive = out / "runtime.a"
     archive.unlink(missing_ok=True)
-    runtime = compile_all(sorted((FIRMWARE / "src").rglob("*.c")), out / "runtime")
+    runtime = compiled(sorted((FIRMWARE / "src").rglob("*.c")), "runtime")
     subprocess.run(["ar", "rcs", archive, *runtime], check=True)
-    main = compile_all([HERE / "fuzz_decoder.c"], out / "runtime")
+    main = compiled([HERE / "fuzz_decoder.c"], "runtime")
     by_c_name = {codec.c_name: codec for codec in CODECS.values()}
     programs = {}
     for name in names:
         if name == IMAGE:
-            parts = _model(out / IMAGE)
+            own, flags = _model(out / IMAGE)
+            parts = compiled(own, f"{IMAGE}/objects", *flags)
         else:
             codec = by_c_name[targets()[name]]
-            parts = [*main, *compile_all([_named(codec, out)], out / "runtime")]
+            parts = [*main, *compiled([_named(codec, out)], "runtime")]
             if name != codec.c_name:
                 own = [path for path in files(codec) if path.suffix == ".c"]
-                parts += compile_all(own, out / "aligned", f"-D{KNOB}=0")
-        programs[name] = link([*parts, archive], out / f"fuzz-{name}")
+                parts += compiled(own, "aligned", f"-D{KNOB}=0")
+        programs[name] = link([*parts, archive], out / f"fuzz-{name}", instruments)
     return programs
 
 
@@ -99,8 +105,8 @@ def _named(codec: Codec, out: Path) -> Path:
     return path
 
 
-def _model(out: Path) -> list[Path]:
-    """Objects of a generated model whose image comes from outside, with fuzz_image.c for its main."""
+def _model(out: Path) -> tuple[list[Path], list[str]]:
+    """Files and flags of a generated model whose image comes from outside, with fuzz_image.c for its main."""
     plan = planned("cortex-m4")
     shutil.rmtree(out, ignore_errors=True)
     folder = write_project(plan, out, emulated=("cortex-m4",))
@@ -111,7 +117,7 @@ def _model(out: Path) -> list[Path]:
     flags += [f"-D{what}={macro}_{what}" for what in ("ARENA_BYTES", "INPUT_LEN", "OUTPUT_LEN")]
     flags += [f"-DFUZZ_STRUCTURE={contract.structure}u", f"-DFUZZ_CONSTANTS={contract.constants}u"]
     own = sorted((folder / "src").glob(f"{project.name}*.c"))
-    return compile_all([HERE / "fuzz_image.c", *own], out / "objects", *flags)
+    return [HERE / "fuzz_image.c", *own], flags
 
 
 def compile_all(paths: Iterable[Path], out: Path, *flags: str) -> list[Path]:
@@ -127,7 +133,8 @@ def compile_all(paths: Iterable[Path], out: Path, *flags: str) -> list[Path]:
         return list(pool.map(compiled, paths))
 
 
-def link(parts: Iterable[Path], program: Path) -> Path:
+def link(parts: Iterable[Path], program: Path, instruments: Sequence[str] = INSTRUMENTS) -> Path:
     """A target of objects and archives."""
-    subprocess.run(["clang", *SANITIZERS, "-fsanitize=fuzzer", *parts, "-o", program], check=True)
+    flags = [flag for flag in instruments if flag != COUNTERS]
+    subprocess.run(["clang", *flags, "-fsanitize=fuzzer", *parts, "-o", program], check=True)
     return program

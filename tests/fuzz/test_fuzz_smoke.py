@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import attrs
 import pytest
-from fuzz_build import HERE, build, compile_all, link, missing, targets
+from fuzz_build import HERE, INSTRUMENTS, build, compile_all, link, missing, targets
 from fuzz_run import fuzz
 from fuzz_seeds import CORPUS, held
 from hostile_core import Input
@@ -74,7 +74,7 @@ def test_a_broken_decoder_is_found(tmp_path, wrong, finding):
     defines = {"TOO_FAR": 0, "TOO_MANY": 0, "FOREVER": 0, **wrong}
     source = tmp_path / "broken.c"
     source.write_text("".join(f"#define {name} {value}\n" for name, value in defines.items()) + BROKEN)
-    parts = compile_all([HERE / "fuzz_decoder.c", source], tmp_path)
+    parts = compile_all([HERE / "fuzz_decoder.c", source], tmp_path, *INSTRUMENTS)
     result = fuzz("broken", link(parts, tmp_path / "broken"), CORPUS / "dense", 1000, tmp_path, timeout_s=1)
     assert len(result.findings) == 1
     assert finding in result.log
