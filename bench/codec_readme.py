@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping
 from typing import Any
 
 from bench.readme import markdown_table, replace
 
-_HEAD = """\
+_WIDTH = 118
+_HEAD = """
 Whole networks, every layer stored in the codec that the row names. Every number comes from
 `python -m bench.codec_table --readme`, which measures and writes this section. Bytes are all that a decoder
 reads, tables, headers and padding counted; in brackets the per cent over the order-0 limit, the entropy of
-each layer's integers, zeros included. The last row takes the smallest codec layer by layer.{absent}
+each layer's integers, zeros included. The last row takes the smallest codec layer by layer.
 """
-_COST = """\
-Instructions per non-zero, {cores}, decoding all layers into lists of non-zeros on emulated
-cores{dense}. What came out was compared with the weights:
+_COST = """
+Instructions per non-zero, {cores}, decoding all layers into lists of non-zeros on emulated cores{dense}. What
+came out was compared with the weights:
 """
-_OTHERS = """\
+_OTHERS = """
 Bytes beside other formats, of the weights alone. CSR has int8 values and the narrowest columns that fit; the
 relative index (EIE) has 4-bit runs, or each layer's best width, and a table of values that is not counted;
-dCSR follows its paper; zlib packs the int8 bytes of each layer.{deepcabac}
+dCSR follows its paper; zlib packs the int8 bytes of each layer.
 """
-_DEEPCABAC = """ DeepCABAC is `nncodec`'s coder at each
-layer's best parameters and order of weights; no unit header is counted."""
+_DEEPCABAC = """
+DeepCABAC is the coder of `nncodec` at each layer's best parameters and order of weights; no unit header is
+counted.
+"""
 
 
 def update(results: Mapping[str, Mapping[str, Any]]) -> None:
@@ -40,24 +44,27 @@ def block(results: Mapping[str, Mapping[str, Any]]) -> str:
     rows["best per layer"] = [n["best"] for n in networks]
     cores = " / ".join(core.replace("cortex-m", "M") for core in networks[0]["best"]["instructions"])
     dense = [name for name, n in results.items() if n["unit"] == "weight"]
+    note = f"; of {', '.join(dense)} per weight, into rows" if dense else ""
     limits = ["order-0 limit", *(f"{n['limit_bytes']:,.0f}" for n in networks)]
     return "\n".join(
         [
-            _HEAD.format(absent=f" No network fits whole into {', '.join(absent)}." if absent else ""),
+            _paragraph(_HEAD, f"No network fits whole into {', '.join(absent)}." if absent else ""),
             markdown_table(
                 ["codec", *results],
                 [limits, *([codec, *map(_size, totals)] for codec, totals in rows.items())],
             ),
-            _COST.format(
-                cores=cores, dense=f"; of {', '.join(dense)} per weight, into rows" if dense else ""
-            ),
+            _paragraph(_COST.format(cores=cores, dense=note)),
             markdown_table(
                 ["codec", *results], [[codec, *map(_cost, totals)] for codec, totals in rows.items()]
             ),
-            _OTHERS.format(deepcabac=_DEEPCABAC if "DeepCABAC" in networks[0]["comparators"] else ""),
+            _paragraph(_OTHERS, _DEEPCABAC if "DeepCABAC" in networks[0]["comparators"] else ""),
             _others(results),
         ]
     )
+
+
+def _paragraph(*parts: str) -> str:
+    return textwrap.fill(" ".join(" ".join(parts).split()), _WIDTH, break_on_hyphens=False) + "\n"
 
 
 def _others(results: Mapping[str, Mapping[str, Any]]) -> str:

@@ -24,7 +24,7 @@ from thimble.commands.output import note, table
 from thimble.emulate.decoders import decode
 from thimble.emulate.targets import target
 from thimble.errors import VerifyError
-from thimble.plan.options import encode_all
+from thimble.plan.candidates import encode_all
 
 CORES = ("cortex-m4", "cortex-m0", "rv32imc")
 QUICK = ("LeNet-5", "spoken digits DS-CNN")
@@ -61,6 +61,7 @@ def measure(layers: Sequence[Layer], cores: Sequence[str]) -> dict[str, Any]:
         "best": _totals(
             [cost[codec] for cost, codec in zip(costs, smallest, strict=True)], limit, units, cores
         ),
+        "best_single": best_single(codecs),
         "chosen": {layer.name: codec for layer, codec in zip(layers, smallest, strict=True)},
         "comparators": others,
     }
@@ -78,9 +79,8 @@ def layer_costs(weights: np.ndarray, form: str, cores: Sequence[str]) -> dict[st
         for core in cores:
             run = decode(encoded, form, target(core))
             if not np.array_equal(run.weights, weights):
-                raise VerifyError(
-                    "TMB6007", f"the {form} decoder of '{codec}' gives back other weights", core
-                )
+                what = f"the {form} decoder of '{codec}' gives back other weights"
+                raise VerifyError("TMB6007", what, where=core)
             counts[core] = run.instructions
         costs[codec] = {"bytes": len(encoded.data), "instructions": counts}
     return costs
