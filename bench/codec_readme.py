@@ -25,8 +25,8 @@ relative index (EIE) has 4-bit runs, or each layer's best width, and a table of 
 dCSR follows its paper; zlib packs the int8 bytes of each layer.
 """
 _DEEPCABAC = """
-DeepCABAC is the coder of `nncodec` at each layer's best parameters and order of weights; no unit header is
-counted.
+DeepCABAC is the coder of `nncodec` (`pip install --no-deps nncodec`), at each layer's best parameters and
+order of weights; no unit header is counted.
 """
 
 
@@ -88,7 +88,10 @@ def _others(results: Mapping[str, Mapping[str, Any]]) -> str:
 
 
 def _size(total: Mapping[str, Any] | None) -> str:
-    return "-" if total is None else f"{total['bytes']:,} ({total['over_limit_percent']:+.1f})"
+    if total is None:
+        return "-"
+    over = total["over_limit_percent"]
+    return f"{total['bytes']:,} ({over:+,.1f})" if over < 99.95 else f"{total['bytes']:,} ({over:+,.0f})"
 
 
 def _cost(total: Mapping[str, Any] | None) -> str:

@@ -113,9 +113,12 @@ def show(results: Mapping[str, Mapping[str, Any]]) -> None:
     for name, network in results.items():
         cores = list(network["best"]["instructions"])
         rows = {**network["codecs"], "best per layer": network["best"]}
-        table(
+        note(
             f"\n{name}: {network['layers']} layers, {network['weights']:,} weights, {network['nonzero']:,} "
-            f"non-zeros, limit {network['limit_bytes']:,.0f} bytes; instructions per {network['unit']}",
+            f"non-zeros, limit {network['limit_bytes']:,.0f} bytes; instructions per {network['unit']}"
+        )
+        table(
+            "",
             ["codec", "bytes", "over limit %", *cores],
             [
                 [codec, r["bytes"], r["over_limit_percent"], *(r["instructions"][core] for core in cores)]
@@ -125,8 +128,9 @@ def show(results: Mapping[str, Mapping[str, Any]]) -> None:
             ],
         )
     columns = list(next(iter(results.values()))["comparators"])
+    note("\nbytes beside other formats")
     table(
-        "\nbytes",
+        "",
         ["network", "order-0 limit", "best per layer", "best single codec", "which", *columns],
         [
             [
