@@ -138,10 +138,19 @@ static inline void fill(tmb_run_level_entry_t *table, uint32_t size, uint32_t *n
                         uint32_t entry) {
     uint32_t i = first_window(next[bits]);
     next[bits] = codeword_after(next[bits], bits);
-    do {
+    const uint32_t step = (uint32_t)1 << bits;
+    table[i].word = entry;
+    if (step == size) {
+        return;
+    }
+    for (;;) { /* a power of two of them */
+        table[i + step].word = entry;
+        i += 2 * step;
+        if (i >= size) {
+            return;
+        }
         table[i].word = entry;
-        i += (uint32_t)1 << bits;
-    } while (i < size);
+    }
 }
 
 /* How much a bucket is wider than the first, a binary logarithm. */
@@ -208,12 +217,11 @@ static int make_table(const code_t *code, tmb_run_level_entry_t *table) {
 /* reads the header; 0 where it makes no sense or scratch, in words, is too small */
 static int open(tmb_run_level_t *it, uint32_t *scratch, uint32_t words) {
     code_t code;
-    const uint32_t unused = take(it, 3);
-    code.table_bits = take(it, 4);
-    code.raw_bits = take(it, 4);
-    code.buckets = take(it, 6) + 1u;
-    code.octave = take(it, 2);
-    const uint32_t kind = take(it, 2);
+    const uint32_t head = take(it, 21), unused = head & 7, kind = head >> 19;
+    code.table_bits = head >> 3 & 15;
+    code.raw_bits = head >> 7 & 15;
+    code.buckets = (head >> 11 & 63) + 1u;
+    code.octave = head >> 17 & 3;
     const uint32_t size = (uint32_t)1 << code.table_bits;
     uint32_t used = size + ((code.buckets + 1u) >> 1);
     if (code.table_bits > MOST_TABLE_BITS || used > words || kind > TABLE) {
@@ -229,10 +237,9 @@ static int open(tmb_run_level_t *it, uint32_t *scratch, uint32_t words) {
     if (code.levels == 0 || used > words || code.buckets * code.levels > size) {
         return 0;
     }
-    const uint32_t bent = take(it, 1), costs = take(it, 2);
-    const int32_t offset = take_signed(it, 7);
-    const uint32_t slope = take(it, 6);
-    code.filler = take(it, 4);
+    const uint32_t forms = take(it, 20), bent = forms & 1, costs = forms >> 1 & 3, slope = forms >> 10 & 63;
+    const int32_t offset = (int32_t)((forms >> 3 & 127) ^ 64u) - 64;
+    code.filler = forms >> 16;
     const uint32_t rice = bent ? take(it, 2) : 0;
     int32_t sum = offset;
     for (uint32_t a = 0; a < code.buckets; a++) {

@@ -27,14 +27,14 @@ static inline tmb_nz_t *tmb_run_level_hold(tmb_run_level_t *it, int32_t place, t
     const uint32_t beyond = (uint32_t)(place - it->cols);
     uint32_t *held = it->held + TMB_RUN_LEVEL_ROUND - 1;
     *held = (uint32_t)(--nz)->value << 16;
-    while (held != it->held) {
+    do {
         const uint32_t before = (uint16_t)((uint32_t)place - nz[-1].offset);
         if (before > beyond) {
             break;
         }
         nz--;
         *--held = ((uint32_t)nz->value << 16) - before;
-    }
+    } while (held != it->held);
     it->first = held;
     return nz;
 }
@@ -125,6 +125,74 @@ static tmb_nz_t *tmb_run_level_rounds(tmb_run_level_t *state, tmb_nz_t *nz, uint
 /* A window of 32 bits starts with 8 that were read already, so that a run's raw bits lie where acc has place,
  * the index where the table's is in bytes. acc is place << 8 and the bits read since at. */
 #define TMB_RUN_LEVEL_JUNK 8u
+
+/* optimising for size, GCC uses no high registers */
+#if defined(__thumb__) && !defined(__thumb2__) && defined(__OPTIMIZE__) && !defined(__OPTIMIZE_SIZE__) &&    \
+    !defined(__clang__)
+
+#define TMB_RUN_LEVEL_ASM_FIELD(next, at0, at2)                                                              \
+    "mov %[t], %[raw_mask]\n"                                                                                \
+    "ands %[t], %[t], %[word]\n"                                                                             \
+    "adds %[acc], %[acc], %[t]\n"                                                                            \
+    "movs %[entry], %[word]\n"                                                                               \
+    "lsrs %[entry], %[entry], %[shift]\n"                                                                    \
+    "ands %[entry], %[entry], %[table_mask]\n"                                                               \
+    "add %[entry], %[entry], %[table]\n"                                                                     \
+    "ldrh %[t], [%[entry]]\n"                                                                                \
+    "adds %[acc], %[acc], %[t]\n" next "ldrh %[t], [%[entry], #2]\n"                                         \
+    "strh %[t], [%[nz], #" at2 "]\n"                                                                         \
+    "lsrs %[t], %[acc], #8\n"                                                                                \
+    "strh %[t], [%[nz], #" at0 "]\n"
+/* a shift takes its count from the lowest byte of a register; one by 32 leaves nothing */
+#define TMB_RUN_LEVEL_ASM_PAIR(at0, at2, at4, at6)                                                           \
+    "uxtb %[t], %[acc]\n"                                                                                    \
+    "lsrs %[entry], %[t], #5\n"                                                                              \
+    "lsls %[entry], %[entry], #2\n"                                                                          \
+    "add %[entry], %[entry], %[from]\n"                                                                      \
+    "ldr %[word], [%[entry]]\n"                                                                              \
+    "ldr %[entry], [%[entry], #4]\n"                                                                         \
+    "lsls %[t], %[t], #27\n"                                                                                 \
+    "lsrs %[t], %[t], #27\n"                                                                                 \
+    "lsrs %[word], %[word], %[t]\n"                                                                          \
+    "subs %[t], #32\n"                                                                                       \
+    "rsbs %[t], %[t], #0\n"                                                                                  \
+    "lsls %[entry], %[entry], %[t]\n"                                                                        \
+    "orrs %[word], %[word], %[entry]\n" TMB_RUN_LEVEL_ASM_FIELD("lsrs %[word], %[word], %[t]\n", at0, at2)   \
+        TMB_RUN_LEVEL_ASM_FIELD("", at4, at6)
+
+/* the same in assembly: with eight low registers a compiler spends half of its time on moves */
+static TMB_NOINLINE tmb_nz_t *tmb_run_level_rounds(tmb_run_level_t *it, tmb_nz_t *nz, uint32_t rounds) {
+    /* the bits in acc count from a word on */
+    const uint32_t at = it->at - TMB_RUN_LEVEL_JUNK;
+    const uint8_t *from = it->data + (at >> 5) * 4;
+    uint32_t acc = ((uint32_t)it->place << 8) + (at & 31), word, entry, t;
+    __asm__ volatile(
+        ".syntax unified\n"
+        "1:\n" TMB_RUN_LEVEL_ASM_PAIR("0", "2", "4", "6")
+            TMB_RUN_LEVEL_ASM_PAIR("8", "10", "12", "14") "adds %[nz], #16\n"
+                                                          "uxtb %[t], %[acc]\n"
+                                                          "lsrs %[t], %[t], #5\n"
+                                                          "lsls %[t], %[t], #2\n"
+                                                          "add %[from], %[from], %[t]\n"
+                                                          "lsls %[t], %[t], #3\n"
+                                                          "subs %[acc], %[acc], %[t]\n"
+                                                          "cmp %[acc], %[last]\n"
+                                                          "bhs 2f\n"
+                                                          "cmp %[nz], %[end]\n"
+                                                          "bne 1b\n"
+                                                          "2:\n"
+        : [from] "+h"(from), [acc] "+l"(acc), [nz] "+l"(nz), [word] "=&l"(word), [entry] "=&l"(entry),
+          [t] "=&l"(t)
+        : [table] "h"(it->table), [raw_mask] "h"(it->raw_mask << TMB_RUN_LEVEL_JUNK),
+          [table_mask] "l"(it->table_mask << 2), [shift] "l"(it->raw_bits + TMB_RUN_LEVEL_JUNK - 2u),
+          [last] "h"((uint32_t)it->cols << 8), [end] "h"(nz + TMB_RUN_LEVEL_ROUND * rounds)
+        : "cc", "memory");
+    it->at = 8 * (uint32_t)(from - it->data) + (acc & 255u) + TMB_RUN_LEVEL_JUNK;
+    return tmb_run_level_hold(it, (int32_t)(acc >> 8), nz);
+}
+
+#else
+
 #define TMB_RUN_LEVEL_FIELD(i)                                                                               \
     acc += word & raw_mask;                                                                                  \
     entry = (const tmb_run_level_entry_t *)(table + (word >> shift & table_mask));                           \
@@ -146,16 +214,26 @@ static TMB_NOINLINE tmb_nz_t *tmb_run_level_rounds(tmb_run_level_t *it, tmb_nz_t
     const tmb_run_level_entry_t *entry;
     const tmb_nz_t *const end = nz + TMB_RUN_LEVEL_ROUND * rounds;
     uint32_t at = it->at - TMB_RUN_LEVEL_JUNK, acc = (uint32_t)it->place << 8, word;
-    do {
+    for (;;) {
         TMB_RUN_LEVEL_PAIR(0);
         TMB_RUN_LEVEL_PAIR(2);
         nz += TMB_RUN_LEVEL_ROUND;
+        if (acc > last || nz == end) {
+            break;
+        }
+        TMB_RUN_LEVEL_PAIR(0);
+        TMB_RUN_LEVEL_PAIR(2);
+        nz += TMB_RUN_LEVEL_ROUND;
+        if (acc > last || nz == end) {
+            break;
+        }
         at += acc & 255u;
         acc &= ~(uint32_t)255u;
-    } while (acc <= last && nz != end);
-    it->at = at + TMB_RUN_LEVEL_JUNK;
+    }
+    it->at = at + (acc & 255u) + TMB_RUN_LEVEL_JUNK;
     return tmb_run_level_hold(it, (int32_t)(acc >> 8), nz);
 }
 
+#endif
 #endif
 #endif

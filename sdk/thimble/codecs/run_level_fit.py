@@ -22,11 +22,15 @@ from thimble.codecs.run_level_code import (
 from thimble.codecs.run_level_costs import Counts, fits
 
 _BUCKETS = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 20, 24, 32, 48, MAX_BUCKETS)
-_SHORT_LIST = 6  # codes that are fitted, the best by an estimate
+_SHORT_LIST = 10  # codes that are fitted, the best by an estimate
+_DOUBT = 1.02  # estimates may be off by that
 _ROUNDING = 0.03  # bits that whole lengths cost, per symbol
 _FORM_BITS = 30  # of a header with costs in a line
 _COST_BITS = 3  # of a cost by itself
-_PACE = 1.004  # a code may be so much larger than the smallest if it decodes faster
+_PACE = 1.013  # a code may be so much larger than the smallest if it decodes faster
+_NEAR = 1.0125  # but no more than so much, and by a term for small matrices, above the order-0 limit
+_SMALL = 1.3
+_WORTH = 0.2  # a tenth less work is worth two percent of the size, within that
 _DENSE = 1 << 14  # runs below are counted by their number, others sorted
 
 
@@ -92,9 +96,17 @@ def best_code(runs: Runs, fixed: Fixed = FREE) -> RunLevelCode | None:
     ]
     if not found:
         return None
-    least = min(bits for bits, _, _ in found)
-    good = (item for item in found if item[0] <= _PACE * least)
-    return min(good, key=lambda item: (item[1], item[0]))[2]
+    least, limit = min(bits for bits, _, _ in found), _limit(runs)
+    most = max(min(_PACE * least, _NEAR * limit + _SMALL * limit**0.5), least)
+    return min((f for f in found if f[0] <= most), key=lambda f: f[0] * f[1] ** _WORTH)[2]
+
+
+def _limit(runs: Runs) -> float:
+    """Order-0 entropy of the matrix, in bits."""
+    levels = np.bincount(runs.level, runs.count)
+    counts = np.append(levels, (runs.zeros * runs.count).sum() + runs.tail)
+    counts = counts[counts > 0]
+    return float((counts * np.log2(counts.sum() / counts)).sum())
 
 
 def _alphabets(counts: Counts, levels: np.ndarray, table_bits: int) -> Iterator[tuple[Counts, np.ndarray]]:
@@ -115,9 +127,9 @@ def _bits(counts: Counts, code: RunLevelCode) -> int:
 
 
 def _work(counts: Counts, table_bits: int) -> int:
-    """Instructions that decoding takes, roughly: for entries, the table, and its symbols."""
-    each = 32 if counts.octave else 13
-    return each * counts.total + (4 << table_bits) + 25 * counts.symbols.size
+    """Instructions that decoding takes on a Cortex-M4, roughly: for entries, windows, symbols."""
+    each = 60 if counts.octave else 12
+    return each * counts.total + (4 << table_bits) + 35 * counts.symbols.size
 
 
 def _short_list(runs: Runs, fixed: Fixed) -> list[tuple[int, Counts]]:
@@ -144,7 +156,11 @@ def _short_list(runs: Runs, fixed: Fixed) -> list[tuple[int, Counts]]:
     if not found:
         return []
     least_bits = min(bits for bits, _, _ in found)
-    good = [(_work(counts, t), t, counts) for bits, t, counts in found if bits <= _PACE * least_bits]
+    good = [
+        (bits * _work(counts, t) ** _WORTH, t, counts)
+        for bits, t, counts in found
+        if bits <= _DOUBT * least_bits
+    ]
     chosen = [
         *sorted(found, key=lambda f: f[0])[:_SHORT_LIST],
         *sorted(good, key=lambda f: f[0])[:_SHORT_LIST],
