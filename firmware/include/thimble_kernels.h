@@ -47,6 +47,12 @@ static inline uint32_t tmb_weights_bytes(const tmb_weights_t *w, const uint8_t *
     return (*(const uint32_t *)own >> 8) - (uint32_t)(tmb_weights_data(w, image) - image);
 }
 
+/* Whether the section has a byte for every weight. A kernel that reads it in place computes nothing where it
+ * has not: init cannot tell, for a table may lie. */
+static inline int tmb_weights_whole(const tmb_weights_t *w, const uint8_t *image) {
+    return tmb_weights_bytes(w, image) >= (uint32_t)w->rows * w->cols;
+}
+
 /* bias and requantisation, per channel or per tensor */
 typedef struct {
     uint32_t bias;       /* image offset of rows biases; the input's zero point is folded in */

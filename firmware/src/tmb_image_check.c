@@ -9,7 +9,6 @@ enum { RECORD_WORDS = 2, RECORD_SIGNED_BYTES = 5 };
 
 #define MAGIC 0x424d54u /* "TMB" */
 #define MAX_BIAS 0x40000000u
-#define DENSE 1u /* the codec whose sections kernels read in place */
 
 /* bit by bit: a table would cost more flash than many a model, and this runs once */
 static TMB_NOINLINE uint32_t crc32(uint32_t crc, const void *data, size_t n) {
@@ -24,17 +23,15 @@ static TMB_NOINLINE uint32_t crc32(uint32_t crc, const void *data, size_t n) {
     return ~crc;
 }
 
-/* sections lie one behind the other, up to the end, and hold the matrices that the code has, whole where no
- * decoder sees to it */
+/* sections lie one behind the other, up to the end, and hold the matrices that the code has */
 static tmb_status_t check_table(const uint32_t *word, uint32_t crc) {
     const uint32_t *end = word + CONSTANTS;
     tmb_status_t status = TMB_OK;
     for (uint32_t left = word[CONSTANTS] & 255u; left > 0; left--) {
-        const uint32_t start = ((*end >> 8) + 3u) & ~3u, shape = end[1];
+        const uint32_t start = ((*end >> 8) + 3u) & ~3u;
         crc = crc32(crc, end + 1, RECORD_SIGNED_BYTES);
         end += RECORD_WORDS;
-        if (*end >> 8 < start ||
-            ((*end & 255u) == DENSE && (*end >> 8) - start != (shape & 0xffffu) * (shape >> 16))) {
+        if (*end >> 8 < start) {
             status = TMB_ERR_SECTION;
         }
     }

@@ -117,6 +117,9 @@ void tmb_conv2d_resident_dsp_s8(const tmb_conv2d_t *op, const uint8_t *image, in
     const uint32_t group_rows = (uint32_t)op->out_c / op->groups;
     void *scratch = arena + op->scratch;
     int16_t *patch = scratch;
+    if (!tmb_weights_whole(&op->w, image)) {
+        return;
+    }
     for (uint32_t first = 0; first < op->out_c; first += group_rows) {
         tmb_positions_t p = tmb_positions(op, arena, first);
         int8_t *y = arena + op->output;

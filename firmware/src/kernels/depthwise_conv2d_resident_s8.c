@@ -5,6 +5,9 @@ void tmb_depthwise_conv2d_resident_s8(const tmb_conv2d_t *op, const uint8_t *ima
     const int8_t *row = (const int8_t *)tmb_weights_data(&op->w, image);
     void *scratch = arena + op->scratch;
     tmb_nz_t *taps = scratch;
+    if (!tmb_weights_whole(&op->w, image)) {
+        return;
+    }
     for (uint32_t i = 0; i < op->w.cols; i++) {
         taps[i].offset = (uint16_t)i;
     }

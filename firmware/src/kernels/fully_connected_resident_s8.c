@@ -24,6 +24,9 @@ void tmb_fully_connected_resident_s8(const tmb_fully_connected_t *op, const uint
     const int8_t *row = (const int8_t *)tmb_weights_data(&op->w, image);
     const int8_t *x = arena + op->input;
     int8_t *y = arena + op->output;
+    if (!tmb_weights_whole(&op->w, image)) {
+        return;
+    }
     for (uint32_t o = 0; o < rows;) {
         int32_t sums[4];
         uint32_t n = 4;
