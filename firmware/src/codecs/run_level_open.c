@@ -39,7 +39,7 @@ static int32_t take_rice(tmb_run_level_t *it, uint32_t rice) {
     for (; quotient < MOST_QUOTIENT && !(word & 1u); word >>= 1) {
         quotient++;
     }
-    it->at += quotient + 1u + rice;
+    it->at += word & 1u ? quotient + 1u + rice : it->end; /* beyond the data: no such number */
     const uint32_t folded = quotient << rice | (word >> 1 & (((uint32_t)1 << rice) - 1u));
     return folded & 1u ? -(int32_t)((folded + 1u) >> 1) : (int32_t)(folded >> 1);
 }
@@ -248,7 +248,7 @@ static int open(tmb_run_level_t *it, uint32_t *scratch, uint32_t words) {
     }
     take_level_costs(it, costs, &code);
     it->end -= unused;
-    if (code.filler > code.table_bits || it->at > it->end) {
+    if (code.filler > code.table_bits || costs > EXPLICIT || it->at > it->end) {
         return 0;
     }
     const uint32_t width = width_of(&code, code.buckets - 1u),

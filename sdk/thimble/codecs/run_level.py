@@ -43,8 +43,8 @@ def encode(
     vector = weights.ravel()
     place = np.flatnonzero(vector)
     if len(place) == 0:
-        info = {"fillers": 0, "header_bytes": 0, "mask_bytes": 0, "value_bytes": 0}
-        return Encoded(NAME, rows, cols, b"", 0, info)
+        nothing = {"fillers": 0, "header_bytes": 0, "mask_bytes": 0, "value_bytes": 0}
+        return Encoded(NAME, rows, cols, b"", 0, nothing)
     values, zeros = vector[place], np.diff(place, prepend=-1) - 1
     runs = count_runs(zeros, values, vector.size - 1 - int(place[-1]))
     fixed = Fixed(table_bits, raw_bits, buckets, octave)
