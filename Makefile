@@ -48,6 +48,7 @@ bench: setup  ## every number in the README (an hour)
 RUNS ?= 1000000
 fuzz: setup  ## every decoder and init under libFuzzer: RUNS executions each, of FUZZ=... or all
 	PYTHONPATH=sdk:tests:tests/model_image nice $(BIN)/python tests/fuzz/fuzz_run.py --runs $(RUNS) $(FUZZ)
+	PYTHONPATH=sdk:tests nice $(BIN)/python tests/fuzz/fuzz_on_cores.py
 
 clean:  ## remove what the targets made
 	rm -rf $(VENV) out build dist .pio

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import attrs
 import numpy as np
+from fuzz_seeds import CORPUS
 
 from thimble.codecs import CODECS, Codec
 from thimble.emulate.core import Core
@@ -16,6 +17,7 @@ from thimble.emulate.decoders import link
 from thimble.emulate.targets import target
 from thimble.plan.image import lone
 
+CORES = ("cortex-m4", "cortex-m0", "rv32imc")
 HEAD = 8
 MOST_WEIGHTS = 1024
 _OPERATION = struct.Struct("<5H2x3I5B3x4I")  # tmb_fully_connected_t on a 32-bit core
@@ -68,6 +70,13 @@ class HostileCore:
         Raises:
             VerifyError: TMB6003 where the decoder leaves its buffers, TMB6004 where it does not end.
         """
+        try:
+            self._decode(codec, given)
+        except Exception as error:
+            error.add_note(f"input {given}")
+            raise
+
+    def _decode(self, codec: Codec, given: Input) -> None:
         image = self._place("image", lone(given.data))
         shape = (given.rows, given.cols, given.row_max, given.scratch, 0)
         if given.form == "fused":
@@ -106,6 +115,14 @@ class HostileCore:
 
 def _fused(codec: Codec) -> str:
     return f"tmb_fully_connected_{codec.c_name}_s8"
+
+
+def hostile(codec: Codec, count: int) -> Iterator[bytes]:
+    """A codec's seeds, all flips of the smallest one's bits, and so many random mutations."""
+    seeds = [path.read_bytes() for path in sorted((CORPUS / codec.c_name).iterdir())]
+    yield from seeds
+    yield from flips(min(seeds, key=len))
+    yield from mutations(seeds, count, 1)
 
 
 def flips(raw: bytes) -> Iterator[bytes]:
