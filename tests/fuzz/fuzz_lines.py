@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import subprocess
@@ -44,14 +43,15 @@ def reached(target: str, program: Path, corpora: Sequence[Path]) -> tuple[int, i
     )
     subprocess.run(["llvm-profdata", "merge", raw, "-o", merged], check=True)
     report = subprocess.run(
-        ["llvm-cov", "export", "-summary-only", program, f"-instr-profile={merged}"],
+        ["llvm-cov", "export", "-format=lcov", program, f"-instr-profile={merged}"],
         capture_output=True,
+        text=True,
         check=True,
     )
-    own = own_files(target)
-    found = [
-        entry["summary"]["lines"]
-        for entry in json.loads(report.stdout)["data"][0]["files"]
-        if entry["filename"] in own
-    ]
-    return sum(lines["covered"] for lines in found), sum(lines["count"] for lines in found)
+    own, counts, is_own = own_files(target), [], False
+    for line in report.stdout.splitlines():
+        if line.startswith("SF:"):
+            is_own = line[3:] in own
+        elif is_own and line.startswith("DA:"):
+            counts.append(int(line.split(",")[1]))
+    return sum(count > 0 for count in counts), len(counts)
