@@ -73,9 +73,10 @@ def main() -> None:
         "AlexNet": measure({name: pruned(*shape, rng) for name, shape in shapes.items()}),
     }
     for name, found in results.items():
+        speed = f"{found['seconds']:.1f} s, {found['cpu_seconds']:.1f} s of processor time"
+        memory = f"{found['peak_memory_gb']:.2f} GB at most"
         print(
-            f"{name}: {found['weights']:,} weights in {found['seconds']:.1f} s, {found['cpu_seconds']:.1f} s of "
-            f"processor time; {found['peak_memory_gb']:.2f} GB at most; limit {found['limit_bytes']:,} bytes"
+            f"{name}: {found['weights']:,} weights in {speed}, {memory}; limit {found['limit_bytes']:,} bytes"
         )
         print("  " + ", ".join(f"{codec} {size:,}" for codec, size in found["bytes"].items()))
     if options.json:
