@@ -24,7 +24,7 @@ def _rates() -> dict[str, dict[str, list[float]]]:
 
 def features(low: LoweredFullyConnected | LoweredConv2D) -> np.ndarray:
     """What instructions are counted by: rows, outputs, non-zeros, non-zeros x positions, weights, weights x
-    positions, input elements; float64 ``[7]``."""
+    positions, input elements, the layer itself; float64 ``[8]``."""
     rows, cols = low.weights.shape
     nonzero = int(np.count_nonzero(low.weights))
     positions, inputs = 1, cols
@@ -32,7 +32,7 @@ def features(low: LoweredFullyConnected | LoweredConv2D) -> np.ndarray:
         positions, inputs = low.out_h * low.out_w, low.in_h * low.in_w * low.in_c
     weights = rows * cols
     return np.array(
-        [rows, rows * positions, nonzero, nonzero * positions, weights, weights * positions, inputs], float
+        [rows, rows * positions, nonzero, nonzero * positions, weights, weights * positions, inputs, 1], float
     )
 
 
