@@ -1,9 +1,13 @@
-"""A decoder of images with `dense` and `sri` sections, written from docs/image.md and docs/formats.md alone.
+"""A decoder of images, written from docs/image.md and the pages of four codecs' formats alone.
 
-It shares no code with Thimble, so that what the pages leave out shows here.
+`dense` and `sri` are here, `rans` and `run-level` in files of their own beside. It shares no code with Thimble, so
+that what the pages leave out shows here.
 """
 
 from __future__ import annotations
+
+from stranger_rans import rans
+from stranger_run_level import run_level
 
 SHAPES = [
     (0, 0),
@@ -33,7 +37,7 @@ def crc32(data: bytes, crc: int = 0) -> int:
 
 
 def read(image: bytes, structure: str) -> list[tuple[int, list[list[int]]]]:
-    """Codec number and matrix of every section that is `dense` or `sri`."""
+    """Codec number and matrix of every section whose codec is among ``DECODERS``."""
     assert image[:4] == b"TMB\x02"
     assert number(image, 4, 4) == crc32(image[8:])
     assert number(image, 8, 4) == len(image)
@@ -45,9 +49,8 @@ def read(image: bytes, structure: str) -> list[tuple[int, list[list[int]]]]:
         start = (end + 3) // 4 * 4
         assert not any(image[end:start])
         end = number(image, at + 5, 3)
-        if codec in (1, 2):
-            decode = dense if codec == 1 else sri
-            found.append((codec, decode(image[start:end], rows, cols)))
+        if codec in DECODERS:
+            found.append((codec, DECODERS[codec](image[start:end], rows, cols)))
     assert end == len(image)
     assert number(image, 12, 4) == crc32(signed)
     return found
@@ -107,3 +110,6 @@ def sri(data: bytes, rows: int, cols: int) -> list[list[int]]:
         weights[r][c] = value()
         place += 1
     return weights
+
+
+DECODERS = {1: dense, 2: sri, 9: rans, 14: run_level}
