@@ -30,7 +30,7 @@ def encode(
 
     Args:
         weights: the matrix.
-        table_bits: T, 0..9, of the longest codeword.
+        table_bits: T, 0..9, of the longest codeword; 9 only where forced.
         raw_bits: k, 0..15, of a run stored as they are.
         buckets: of runs, 1..64.
         octave: how buckets widen, 0..3; 0 for not at all.

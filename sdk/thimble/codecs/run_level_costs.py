@@ -39,7 +39,8 @@ def fits(counts: Counts, levels: np.ndarray, table_bits: int) -> Iterator[RunLev
         filler = int(np.clip(np.rint(np.log2(counts.total / counts.fillers)), 1, table_bits))
     slope, tilt = _rise(np.arange(len(a)), a, n.sum(1)), _rise(np.abs(levels), b, n.sum(0))
     code = RunLevelCode(table_bits, counts.raw_bits, len(a), counts.octave, levels, 0, slope, filler)
-    for f in {max(filler - 1, min(filler, 1)), filler, min(filler + 1, table_bits) if filler else 0}:
+    longest = table_bits if filler else 0  # fits whenever anything does
+    for f in {max(filler - 1, min(filler, 1)), filler, min(filler + 1, longest), longest}:
         for s in {max(slope - 1, 0), slope, min(slope + 1, 63)}:
             for t in {0, tilt}:
                 line = _lower(attrs.evolve(code, slope=s, filler=f, tilt=t))

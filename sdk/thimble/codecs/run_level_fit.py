@@ -21,6 +21,7 @@ from thimble.codecs.run_level_code import (
 )
 from thimble.codecs.run_level_costs import Counts, fits
 
+_TABLE_BITS = 8  # at most, unless forced: holds every matrix; scratch for lists stays within 2,000 bytes
 _BUCKETS = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 20, 24, 32, 48, MAX_BUCKETS)
 _SHORT_LIST = 10  # codes that are fitted, the best by an estimate
 _DOUBT = 1.02  # estimates may be off by that
@@ -137,6 +138,7 @@ def _short_list(runs: Runs, fixed: Fixed) -> list[tuple[int, Counts]]:
     mean = float((runs.zeros * runs.count).sum() / runs.count.sum())
     most = min(int(np.log2(mean + 1)) + 1, MAX_RAW_BITS)
     raw_bits = range(max(0, most - 6), most + 1)
+    longest = _TABLE_BITS if fixed.table_bits is None else MAX_TABLE_BITS
     found: list[tuple[float, int, Counts]] = []
     for k in raw_bits if fixed.raw_bits is None else (fixed.raw_bits,):
         for octave in range(OCTAVES) if fixed.octave is None else (fixed.octave,):
@@ -150,7 +152,7 @@ def _short_list(runs: Runs, fixed: Fixed) -> list[tuple[int, Counts]]:
                 least = int(a * len(runs.levels) + (counts.fillers > 0) - 1).bit_length()
                 if runs.tail and counts.raw_bits == 0:
                     least = max(least, 1)  # entries without bits would go on into the tail
-                for t in range(least, MAX_TABLE_BITS + 1):
+                for t in range(least, longest + 1):
                     if fixed.table_bits in (None, t) and is_possible(t, k, a, octave):
                         found.append((_estimate(counts, t), t, counts))
     if not found:
