@@ -172,16 +172,9 @@ def test_what_the_system_refuses(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device", "p/src/tiny.c")
 
     monkeypatch.setattr("thimble.codegen.project.render", full)
-    refused(
-        "TMB2035",
-        "build",
-        tmp_path / "tiny.thimble",
-        "--board",
-        "pico",
-        "--out",
-        tmp_path / "p",
-        says=("No space", "p/src/tiny.c"),
-    )
+    model, out = tmp_path / "tiny.thimble", tmp_path / "p"
+    error = refused("TMB2035", "build", model, "--board", "pico", "--out", out, says=("No space",))
+    assert error["where"] == str(out)
     assert set(tree(tmp_path)) == {"tiny.thimble", "file"}
     assert not (tmp_path / "p").exists()
 

@@ -110,5 +110,6 @@ def test_floats_are_quantised(project, emulated, tmp_path):
 def test_outputs_that_cannot_be_written(project, emulated, tmp_path):
     (tmp_path / "file").write_text("mine")
     options = ["--inputs", project.parent / "x.npz", "--outputs", tmp_path / "file" / "y.npz"]
-    refused("TMB2035", "verify", project, *options)
+    error = refused("TMB2035", "verify", project, *options)
+    assert error["where"] == str(tmp_path / "file" / "y.npz")
     assert [path.name for path in tmp_path.iterdir()] == ["file"]

@@ -1,6 +1,6 @@
 """A decoder of images, written from docs/image.md and the pages of four codecs' formats alone.
 
-`dense` and `sri` are here, `rans` and `run-level` in files of their own beside. It shares no code with Thimble,
+`dense` and `sri` are here, `rans` and `run-level` in files of their own. They share no code with Thimble,
 so that what the pages leave out shows here.
 """
 

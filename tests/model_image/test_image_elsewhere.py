@@ -69,6 +69,12 @@ def denser(graph: Graph) -> Graph:
     return evolve_layer(graph, first.name, params=params)
 
 
+def shallower(graph: Graph) -> Graph:
+    """Without its last layer."""
+    last = graph.layers[-1]
+    return attrs.evolve(graph, layers=graph.layers[:-1], outputs=last.inputs)
+
+
 def wider_bias(graph: Graph) -> Graph:
     first = graph.weighted[0]
     bias = first.params["bias"] + np.int32(1 << 20)
@@ -78,6 +84,7 @@ def wider_bias(graph: Graph) -> Graph:
 @pytest.mark.parametrize(
     "change,code,says",
     [
+        (shallower, "TMB1415", "layers with weights"),
         (other_zero_point, "TMB1415", "zero_point"),
         (wider_bias, "TMB1415", "bias_bytes=2"),
         (denser, "TMB1416", "row_max"),
@@ -88,6 +95,7 @@ def test_what_the_code_cannot_run_is_refused(plans, change, code, says):
         image_for(plans["cortex-m4"], change(mixed()))
     assert caught.value.code == code
     assert says in caught.value.what
+    assert caught.value.where
     assert caught.value.hint
 
 
@@ -134,6 +142,17 @@ def test_the_command_refuses_and_writes_nothing(projects, tmp_path):
     before = tree(tmp_path)
     arguments = ("image", tmp_path / "new.thimble", "--project", projects["cortex-m4"])
     refused("TMB1416", *arguments, "--out", tmp_path / "new.img", says=("conv0",))
+    assert tree(tmp_path) == before
+
+
+@pytest.mark.parametrize("name", ["absent/new.img", "folder"])
+def test_the_command_names_the_file_that_it_cannot_write(projects, tmp_path, name):
+    save(mixed(), tmp_path / "m.thimble")
+    (tmp_path / "folder").mkdir()
+    before = tree(tmp_path)
+    arguments = ("image", tmp_path / "m.thimble", "--project", projects["cortex-m4"])
+    error = refused("TMB2035", *arguments, "--out", tmp_path / name)
+    assert error["where"] == str(tmp_path / name)
     assert tree(tmp_path) == before
 
 

@@ -18,6 +18,7 @@ from thimble.codegen.render import render
 from thimble.codegen.replace import MANIFEST, USER_FILE, list_files, replace
 from thimble.codegen.spec import ModelSpec, model_spec
 from thimble.errors import DataError
+from thimble.files import named
 from thimble.graph.graph import Graph
 from thimble.graph.io import dumps, load
 from thimble.paths import resource
@@ -93,11 +94,12 @@ def write_project(
     model = dumps(plan.graph)
     spec = model_spec(plan, hashlib.sha256(model).hexdigest())
     order = tuple(sorted(emulated, key=lambda name: (name != plan.core, emulated.index(name))))
-    real.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=real.parent, prefix=f".{real.name}-") as aside:
-        new = Path(aside) / "new"
-        _fill(new, plan, spec, model, order, board or BoardEnvironment(), dict(manifest or {}), inputs)
-        replace(real, new, Path(aside) / "old")
+    with named(out):
+        real.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=real.parent, prefix=f".{real.name}-") as aside:
+            new = Path(aside) / "new"
+            _fill(new, plan, spec, model, order, board or BoardEnvironment(), dict(manifest or {}), inputs)
+            replace(real, new, Path(aside) / "old")
     return out
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import tempfile
+import io
 from pathlib import Path
 
 import attrs
 import numpy as np
 
 from thimble.errors import DataError
+from thimble.files import named, write_whole
 from thimble.graph.graph import Graph
 
 _HINT = "numpy.savez(path, x=images, y=labels); x has the batch first, y is optional"
@@ -70,8 +71,8 @@ def read_samples(path: Path, graph: Graph, limit: int | None = None) -> Samples:
 
 def save_arrays(path: Path, **arrays: np.ndarray) -> None:
     """Writes an npz, complete or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}-") as aside:
-        whole = Path(aside) / "whole.npz"
-        np.savez(whole, **arrays)  # type: ignore[arg-type]
-        whole.replace(path)
+    content = io.BytesIO()
+    np.savez(content, **arrays)  # type: ignore[arg-type]
+    with named(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(path, content.getvalue())

@@ -30,7 +30,9 @@ def image_for(plan: Plan, graph: Graph) -> Image:
     graph = lean_order(graph)
     steps = [step for step in plan.steps if step.choice is not None]
     if len(graph.weighted) != len(steps):
-        raise _other(f"the model has {len(graph.weighted)} layers with weights, the code has {len(steps)}")
+        raise _other(
+            graph, f"the model has {len(graph.weighted)} layers with weights, the code has {len(steps)}"
+        )
     choices = {
         layer.name: _encoded(layer, step.choice)
         for layer, step in zip(graph.weighted, steps, strict=True)
@@ -62,14 +64,15 @@ def _compare(code: Graph, there: Calls, model: Graph, here: Calls) -> None:
     for old, new in zip(*lines, strict=False):
         if old != new:
             words = [sorted(set(a.split()) - set(b.split())) for a, b in ((old, new), (new, old))]
-            raise _other(f"the code has {' '.join(words[0])}, the model {' '.join(words[1])}")
+            raise _other(model, f"the code has {' '.join(words[0])}, the model {' '.join(words[1])}")
     if len(lines[0]) != len(lines[1]):
-        raise _other(f"the code has {len(there.calls)} steps, the model {len(here.calls)}")
+        raise _other(model, f"the code has {len(there.calls)} steps, the model {len(here.calls)}")
 
 
-def _other(why: str) -> ModelError:
+def _other(model: Graph, why: str) -> ModelError:
     return ModelError(
         "TMB1415",
         f"the model is not of the structure that the code was generated for: {why}",
+        where=f"model {model.name}",
         hint="build the project again, and flash its code as well",
     )
