@@ -126,7 +126,7 @@ def hostile(codec: Codec, count: int) -> Iterator[bytes]:
 
 
 def flips(raw: bytes) -> Iterator[bytes]:
-    """An input with each of its data's bits flipped, in every form in turn."""
+    """An input with each of its data's bits flipped, each in one form only: the forms take turns."""
     for bit in range(8 * HEAD, 8 * len(raw)):
         data = bytearray(raw)
         data[0] = data[0] & ~3 | bit % 3
