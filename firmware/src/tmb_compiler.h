@@ -10,6 +10,13 @@
 #define TMB_NOINLINE
 #endif
 
+/* for what runs once per layer: small rather than fast */
+#if defined(__GNUC__)
+#define TMB_COLD __attribute__((cold, noinline))
+#else
+#define TMB_COLD
+#endif
+
 /* 1 where a memcpy of four bytes from any address is one load */
 #ifndef TMB_UNALIGNED_LOADS
 #if defined(__ARM_FEATURE_UNALIGNED) || defined(__riscv_misaligned_fast) || defined(__x86_64__)

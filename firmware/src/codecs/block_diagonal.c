@@ -1,5 +1,7 @@
 #include "block_diagonal.h"
 
+#include "../tmb_compiler.h"
+
 #define ROWS 32u
 #define COLUMNS 64u
 #define NONE 128u
@@ -32,8 +34,8 @@ static void sort_columns(tmb_bits_t *f, uint32_t cols, uint32_t id_bits, uint32_
     }
 }
 
-void tmb_block_diagonal_open(tmb_block_diagonal_t *it, const tmb_weights_t *w, const uint8_t *image,
-                             void *scratch) {
+TMB_COLD void tmb_block_diagonal_open(tmb_block_diagonal_t *it, const tmb_weights_t *w, const uint8_t *image,
+                                      void *scratch) {
     const uint8_t *data = tmb_weights_data(w, image);
     const uint32_t bytes = tmb_weights_bytes(w, image);
     const uint32_t flags = bytes < 2 ? 0 : data[0], blocks = bytes < 2 ? 0 : data[1];

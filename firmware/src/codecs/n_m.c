@@ -1,5 +1,7 @@
 #include "n_m.h"
 
+#include "../tmb_compiler.h"
+
 #define GAPS_MAX 16u /* bits of a set's gaps */
 #define HEADS_MAX 8u /* bits of an index */
 #define MEMBERS_MAX 4u
@@ -49,7 +51,7 @@ uint32_t tmb_n_m_within(uint32_t set, uint32_t gap_bits, uint32_t columns) {
     return (set & (((uint32_t)1 << width) - 1u)) | (uint32_t)1 << width;
 }
 
-void tmb_n_m_open(tmb_n_m_t *it, const tmb_weights_t *w, const uint8_t *image, void *scratch) {
+TMB_COLD void tmb_n_m_open(tmb_n_m_t *it, const tmb_weights_t *w, const uint8_t *image, void *scratch) {
     const uint8_t *data = tmb_weights_data(w, image);
     const uint32_t bytes = tmb_weights_bytes(w, image);
     const uint32_t header = bytes < 2 ? 0 : (uint32_t)data[0] | (uint32_t)data[1] << 8;

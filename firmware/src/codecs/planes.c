@@ -2,6 +2,8 @@
 
 #include "bits.h"
 
+#include "../tmb_compiler.h"
+
 #define HEAD_WORDS 6u
 #define PLANE_WORDS 5u
 #define GROUP_WORDS 64u /* of the tables for 16 bits of the register: 16 sums for each 4 of them */
@@ -132,8 +134,8 @@ static void make_tables(uint32_t *table, uint32_t groups, uint32_t seed) {
     }
 }
 
-uint32_t tmb_planes_open(tmb_planes_t *planes, uint32_t scratch_words, const uint8_t *data, uint32_t bytes,
-                         uint32_t *at) {
+TMB_COLD uint32_t tmb_planes_open(tmb_planes_t *planes, uint32_t scratch_words, const uint8_t *data,
+                                  uint32_t bytes, uint32_t *at) {
     const uint32_t head = *at < bytes ? data[*at] : 255u;
     const uint32_t count = head & 15, raw = head >> 4;
     const uint32_t size = 1 + (count > raw ? 1 + 3 * (count - raw) : 0);

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "../tmb_compiler.h"
+
 #define MAX_SYMBOLS 96u /* of a table: 32 runs and 15 buckets with two signs, and the skip symbol */
 #define MAX_LOG 127
 
@@ -11,7 +13,7 @@ typedef struct {
     uint32_t bit, bits;
 } reader_t;
 
-static uint32_t take(reader_t *r, uint32_t width) {
+static TMB_COLD uint32_t take(reader_t *r, uint32_t width) {
     uint32_t value = 0;
     for (uint32_t i = 0; i < width; i++, r->bit++) {
         if (r->bit < r->bits) {
@@ -21,13 +23,13 @@ static uint32_t take(reader_t *r, uint32_t width) {
     return value;
 }
 
-static int32_t take_signed(reader_t *r, uint32_t width) {
+static TMB_COLD int32_t take_signed(reader_t *r, uint32_t width) {
     const int32_t half = 1 << (width - 1);
     return (int32_t)(take(r, width) ^ (uint32_t)half) - half;
 }
 
 /* steps of half a bit in a Rice code of their parameter + 1 */
-static int32_t take_step(reader_t *r, uint32_t rice) {
+static TMB_COLD int32_t take_step(reader_t *r, uint32_t rice) {
     uint32_t code = 0;
     while (r->bit < r->bits && take(r, 1)) {
         code++;
@@ -38,8 +40,8 @@ static int32_t take_step(reader_t *r, uint32_t rice) {
 
 /* One table: its logarithms are told by their difference to the last one's, which they replace. Returns 0
  * where the frequencies do not fit. */
-static int read_table(reader_t *r, const tmb_rans_tables_t *t, uint8_t *logs, uint8_t *symbols,
-                      uint32_t *frequencies) {
+static TMB_COLD int read_table(reader_t *r, const tmb_rans_tables_t *t, uint8_t *logs, uint8_t *symbols,
+                               uint32_t *frequencies) {
     static const uint8_t mantissa[8] = {64, 70, 76, 83, 91, 99, 108, 117}; /* 64 * 2^(i / 8) */
     uint32_t index_bits = 0, sum = 0, slot = 0;
     while (((uint32_t)t->count - 1u) >> index_bits) {
@@ -73,8 +75,8 @@ static int read_table(reader_t *r, const tmb_rans_tables_t *t, uint8_t *logs, ui
     return 1;
 }
 
-static int read_tables(reader_t *r, const tmb_rans_tables_t *t, uint32_t tables, uint8_t *symbols,
-                       uint32_t *frequencies) {
+static TMB_COLD int read_tables(reader_t *r, const tmb_rans_tables_t *t, uint32_t tables, uint8_t *symbols,
+                                uint32_t *frequencies) {
     uint8_t logs[MAX_SYMBOLS];
     memset(logs, 64, sizeof logs);
     for (uint32_t i = 0; i < tables; i++) {
@@ -97,8 +99,8 @@ static void set_taps(tmb_rans_t *it, uint32_t cols, uint32_t taps) {
 }
 
 /* reads the header and builds the tables; 0 where that cannot be */
-static int read_header(tmb_rans_t *it, reader_t *r, const tmb_weights_t *w, uint32_t *scratch,
-                       uint32_t scratch_words) {
+static TMB_COLD int read_header(tmb_rans_t *it, reader_t *r, const tmb_weights_t *w, uint32_t *scratch,
+                                uint32_t scratch_words) {
     static const uint8_t exact[16] = {1, 2, 3, 4, 6, 8, 12, 16, 24, 32};
     const uint32_t taps = take(r, 1) ? take(r, 6) + 1u : 1u;
     it->is_signed = (uint8_t)take(r, 1);
@@ -139,8 +141,8 @@ static int read_header(tmb_rans_t *it, reader_t *r, const tmb_weights_t *w, uint
            read_tables(r, &it->levels, level_tables, symbols + run_slots, frequencies + run_symbols);
 }
 
-static void open_at(tmb_rans_t *it, const tmb_weights_t *w, const uint8_t *image, void *scratch,
-                    uint32_t scratch_words) {
+static TMB_COLD void open_at(tmb_rans_t *it, const tmb_weights_t *w, const uint8_t *image, void *scratch,
+                             uint32_t scratch_words) {
     const uint8_t *data = tmb_weights_data(w, image);
     const uint32_t bytes = tmb_weights_bytes(w, image);
     reader_t reader = {data, 0, 8u * bytes};

@@ -1,5 +1,7 @@
 #include "sri.h"
 
+#include "../tmb_compiler.h"
+
 /* binary logarithms of a block's height (15: all rows) and width; 0xFF: no blocks */
 static const uint8_t shapes[16] = {0xFF, 0x02, 0x03, 0x04, 0x05, 0x06, 0x20, 0x22,
                                    0x30, 0x32, 0x40, 0x42, 0x44, 0xF0, 0xF1, 0xF2};
@@ -12,8 +14,8 @@ void tmb_sri_signed_values(int8_t *values, int32_t half) {
     }
 }
 
-void tmb_sri_open_at(tmb_sri_t *it, const uint8_t *data, uint32_t bytes, uint32_t rows, uint32_t cols,
-                     void *scratch, uint32_t scratch_words) {
+TMB_COLD void tmb_sri_open_at(tmb_sri_t *it, const uint8_t *data, uint32_t bytes, uint32_t rows,
+                              uint32_t cols, void *scratch, uint32_t scratch_words) {
     const uint32_t header = bytes < 2 ? 0 : (uint32_t)data[0] | (uint32_t)data[1] << 8;
     const uint32_t kind = header >> 4 & 15, shape = shapes[header >> 12];
     uint32_t bitmap_bits = 0, words = 0, start = 2;

@@ -1,5 +1,7 @@
 #include "sri_xor.h"
 
+#include "../tmb_compiler.h"
+
 #define WIDE 1u  /* header flags: counts are bytes, not nibbles */
 #define TABLE 2u /* the symbols are stored */
 
@@ -12,7 +14,8 @@ static uint32_t read_counts(const uint8_t *data, uint32_t count, uint32_t wide, 
     return wide ? count : (count + 1u) >> 1;
 }
 
-void tmb_sri_xor_open(tmb_sri_xor_t *it, const tmb_weights_t *w, const uint8_t *image, void *scratch) {
+TMB_COLD void tmb_sri_xor_open(tmb_sri_xor_t *it, const tmb_weights_t *w, const uint8_t *image,
+                               void *scratch) {
     const uint8_t *data = tmb_weights_data(w, image);
     const uint32_t bytes = tmb_weights_bytes(w, image);
     uint32_t at = 0;

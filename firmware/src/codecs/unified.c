@@ -1,10 +1,13 @@
 #include "unified.h"
 
+#include "../tmb_compiler.h"
+
 /* binary logarithms of a block's height (15: all rows) and width */
 static const uint8_t shapes[16] = {0x02, 0x03, 0x04, 0x12, 0x13, 0x22, 0x23, 0x24,
                                    0x32, 0x33, 0x34, 0x42, 0x43, 0x44, 0xF2, 0xF4};
 
-void tmb_unified_open(tmb_unified_t *it, const tmb_weights_t *w, const uint8_t *image, void *scratch) {
+TMB_COLD void tmb_unified_open(tmb_unified_t *it, const tmb_weights_t *w, const uint8_t *image,
+                               void *scratch) {
     const uint8_t *data = tmb_weights_data(w, image);
     const uint32_t bytes = tmb_weights_bytes(w, image);
     const uint32_t shape = bytes < 2 ? 0 : shapes[data[0] & 15];

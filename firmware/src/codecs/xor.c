@@ -1,8 +1,10 @@
 #include "xor.h"
 
+#include "../tmb_compiler.h"
+
 enum { BITMAP, SRI, PATTERNS }; /* masks */
 
-void tmb_xor_open(tmb_xor_t *it, const tmb_weights_t *w, const uint8_t *image, void *scratch) {
+TMB_COLD void tmb_xor_open(tmb_xor_t *it, const tmb_weights_t *w, const uint8_t *image, void *scratch) {
     const uint8_t *data = tmb_weights_data(w, image);
     const uint32_t bytes = tmb_weights_bytes(w, image);
     const uint32_t kind = bytes ? data[0] : 255u;
