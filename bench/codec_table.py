@@ -24,7 +24,7 @@ from thimble.commands.output import note, table
 from thimble.emulate.decoders import decode
 from thimble.emulate.targets import target
 from thimble.errors import VerifyError
-from thimble.plan.candidates import encode_all
+from thimble.plan.candidates import encode_layers
 
 CORES = ("cortex-m4", "cortex-m0", "rv32imc")
 QUICK = ("LeNet-5", "spoken digits DS-CNN")
@@ -74,7 +74,7 @@ def layer_costs(weights: np.ndarray, form: str, cores: Sequence[str]) -> dict[st
         VerifyError: TMB6007 where a decoder gives back other weights.
     """
     costs = {}
-    for codec, encoded in encode_all(weights).items():
+    for codec, encoded in encode_layers({"": weights})[""].items():
         counts = {}
         for core in cores:
             run = decode(encoded, form, target(core))

@@ -11,7 +11,7 @@ from worked_examples import check_all_forms, stated
 
 from thimble.codecs import decode, encode, scratch_bytes
 from thimble.errors import ModelError
-from thimble.plan.candidates import encode_all
+from thimble.plan.candidates import encode_layers
 
 SOME = settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
@@ -51,7 +51,7 @@ def test_more_values_are_declined(values):
         encode("codebook", weights)
     assert caught.value.code == "TMB1304"
     assert caught.value.hint
-    assert "codebook" not in encode_all(weights)
+    assert "codebook" not in encode_layers({"": weights})[""]
 
 
 @pytest.mark.parametrize(

@@ -54,6 +54,7 @@ def test_a_forced_codec_is_obeyed_in_every_layer_or_refused(codec):
     with pytest.raises(RecipeError) as caught:
         make_plan(graph, "cortex-m4", "balanced", codec)
     assert caught.value.code == "TMB3020"
+    assert "cannot hold this matrix: " in caught.value.what
 
 
 def test_a_codec_for_one_layer_leaves_the_others_free():

@@ -39,9 +39,14 @@ def encode_layers(layers: Mapping[str, np.ndarray]) -> dict[str, dict[str, Encod
     return {layer: found[keys[layer]] for layer in layers}
 
 
-def encode_all(weights: np.ndarray) -> dict[str, Encoded]:
-    """int8 ``[rows, cols]`` in every codec that can hold it, ``{codec: Encoded}``."""
-    return encode_layers({"": weights})[""]
+def refusal(codec: str, weights: np.ndarray) -> str:
+    """What a codec says of int8 ``[rows, cols]`` that it cannot hold (TMB1304); nothing from an unknown one."""
+    try:
+        if codec in CODECS:
+            CODECS[codec].encode(weights)
+    except ModelError as error:
+        return error.what
+    return ""
 
 
 def _encode(name: str, weights: np.ndarray) -> Encoded | None:

@@ -32,17 +32,20 @@ def choose(
     Args:
         ways: all choices per layer; never empty.
         objective: ``size``, ``speed`` or ``balanced``.
-        wanted: layers whose codec is given.
+        wanted: layers whose codec is given; each has a choice with it.
         code_bytes: flash of the kernels and decoders that a set of choices needs.
 
     Raises:
-        RecipeError: TMB3020 a codec that the layer cannot use, TMB3022 an unknown objective.
+        RecipeError: TMB3022 an unknown objective.
     """
     if objective not in OBJECTIVES:
         raise RecipeError(
             "TMB3022", f"unknown objective {objective!r}", hint=f"one of {', '.join(OBJECTIVES)}"
         )
-    allowed = {layer: _allowed(layer, options, wanted.get(layer)) for layer, options in ways.items()}
+    allowed = {
+        layer: [c for c in options if wanted.get(layer, c.codec) == c.codec]
+        for layer, options in ways.items()
+    }
     if not allowed:
         return {}
 
@@ -99,16 +102,3 @@ def _improve(pick: Pick, allowed: Mapping[str, Sequence[Choice]], cost: Callable
 
 def _instructions(pick: Pick) -> int:
     return sum(c.instructions for c in pick.values())
-
-
-def _allowed(layer: str, options: Sequence[Choice], codec: str | None) -> list[Choice]:
-    allowed = [c for c in options if codec in (None, c.codec)]
-    if not allowed:
-        names = sorted({c.codec for c in options})
-        raise RecipeError(
-            "TMB3020",
-            f"no codec {codec!r} for this layer",
-            where=f"[encode] {layer}",
-            hint=f"one of {', '.join(names)}, auto",
-        )
-    return allowed

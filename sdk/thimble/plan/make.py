@@ -10,7 +10,7 @@ from thimble.errors import RecipeError
 from thimble.graph.graph import Graph
 from thimble.plan.arena import Arena, Buffer, place
 from thimble.plan.calls import Call, Calls, list_calls
-from thimble.plan.candidates import encode_layers
+from thimble.plan.candidates import encode_layers, refusal
 from thimble.plan.choose import choose
 from thimble.plan.describe import comment
 from thimble.plan.footprint import bounds, code_bytes
@@ -38,11 +38,15 @@ def make_plan(
 
     Raises:
         ModelError: the graph cannot run in integers.
-        RecipeError: TMB3020 an unknown codec, TMB3021 an unknown layer, TMB3022 an unknown objective.
+        RecipeError: TMB3020 a codec that is unknown or cannot store its layer, TMB3021 an unknown layer,
+            TMB3022 an unknown objective.
     """
     graph = lean_order(graph)
     ways, candidates = all_ways(graph, core)
-    choices = choose(ways, objective, _wanted(graph, codecs), partial(code_bytes, core))
+    wanted = _wanted(graph, codecs)
+    for name, codec in wanted.items():
+        _check_codec(graph, name, codec, ways[name])
+    choices = choose(ways, objective, wanted, partial(code_bytes, core))
     return plan_with(graph, core, objective, choices, candidates, ways)
 
 
@@ -111,6 +115,21 @@ def _wanted(graph: Graph, codecs: str | Mapping[str, str]) -> dict[str, str]:
                 hint=f"layers with weights: {', '.join(sorted(known))}",
             )
     return {name: codec for name, codec in codecs.items() if codec != AUTO}
+
+
+def _check_codec(graph: Graph, layer: str, codec: str, options: Sequence[Choice]) -> None:
+    names = sorted({choice.codec for choice in options})
+    if codec in names:
+        return
+    low = lower(graph)[layer]
+    assert isinstance(low, LoweredFullyConnected | LoweredConv2D)
+    why = refusal(codec, low.weights)
+    raise RecipeError(
+        "TMB3020",
+        f"no codec {codec!r} for this layer" + (f": {why}" if why else ""),
+        where=f"[encode] {layer}",
+        hint=f"one of {', '.join(names)}, auto",
+    )
 
 
 def layer_constants(listed: Calls) -> list[LayerConstants]:
