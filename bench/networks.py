@@ -47,6 +47,7 @@ class Network:
 
 NETWORKS = (
     Network("LeNet-5", "examples/mnist_lenet5/lenet5.thimble"),
+    Network("LeNet-5, rans", "examples/mnist_lenet5/lenet5.thimble", "rans"),
     Network("LeNet-5, sri+xor", "examples/mnist_lenet5/lenet5.thimble", "sri+xor"),
     Network("LeNet-300-100", "examples/mnist_lenet300/lenet300.thimble"),
     Network("LeNet-300-100, pruned by DNS", "examples/pruned_dns_lenet/convert.py", pixel=256.0),

@@ -96,11 +96,13 @@ def images(name):
     "name,codecs,ratio",
     [
         (LENET5, AUTO, 300),
+        (LENET5, "rans", 520),
         (LENET5, "sri+xor", 250),
         (LENET300, AUTO, 100),
         (DNS, AUTO, 40),
         (RESNET, AUTO, 22),
-        (WORDS, AUTO, 28),
+        (WORDS, AUTO, 25),
+        (WORDS, "rans", 33),
     ],
 )
 def test_ratio_counts_every_byte(name, codecs, ratio):
