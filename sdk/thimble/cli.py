@@ -133,8 +133,21 @@ def verify(
     finish(work, as_json=json)
 
 
+_OF_DECODERS = ("codec", "density", "bits", "rows", "cols")
+
+
+def _check_mode(context: typer.Context, decoders: bool) -> None:
+    """Refuses options of the mode that `bench` is not in."""
+    for name in ("inputs",) if decoders else _OF_DECODERS:
+        source = context.get_parameter_source(name)
+        if source is not None and source.name == "COMMANDLINE":
+            mode = "a project's DIR" if decoders else "--decoders"
+            raise typer.BadParameter(f"--{name} goes with {mode} only")
+
+
 @app.command()
 def bench(
+    context: typer.Context,
     folder: Annotated[
         Path | None, typer.Argument(metavar="[DIR]", help="A folder that `thimble build` wrote.")
     ] = None,
@@ -155,6 +168,7 @@ def bench(
     """Measure instructions, cycles, flash and RAM, per layer; or what decoding costs, per codec."""
     if decoders == (folder is not None):
         raise typer.BadParameter("give either a project's DIR or --decoders")
+    _check_mode(context, decoders)
 
     def work() -> dict[str, Any]:
         if folder is None:
@@ -173,6 +187,8 @@ def bench(
 @app.command()
 def inspect(model: Model, inputs: Inputs = None, json: Json = False) -> None:
     """Show a model's layers, and what every codec would cost; or what a .img file holds."""
+    if inputs is not None and model.suffix.lower() == ".img":
+        raise typer.BadParameter("--inputs goes with a model file only, not with an image")
 
     def work() -> dict[str, Any]:
         from thimble.commands.inspect import inspect as run

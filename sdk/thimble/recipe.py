@@ -114,11 +114,12 @@ class Recipe:
                         "TMB3006",
                         f"the model has no layer with weights named {name!r}",
                         where=f"{self.path.name}: {where}",
-                        hint=_suggest(name, known) or f"its layers are {', '.join(known)}",
+                        hint=suggest(name, known) or f"its layers are {', '.join(known)}",
                     )
 
 
-def _suggest(name: str, known: Iterable[str]) -> str:
+def suggest(name: str, known: Iterable[str]) -> str:
+    """A hint with the known name that is nearest to a wrong one; empty where none is near."""
     close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
     return f"did you mean {close[0]!r}?" if close else ""
 
@@ -139,7 +140,7 @@ def _build(cls: type, table: Any, where: str) -> Any:
                 "TMB3002",
                 f"unknown key {key!r}",
                 where=where,
-                hint=_suggest(key, known) or f"known keys: {', '.join(known) or 'none'}",
+                hint=suggest(key, known) or f"known keys: {', '.join(known) or 'none'}",
             )
     for key, field in known.items():
         if field.default is attrs.NOTHING and key not in table:
@@ -173,7 +174,7 @@ def _step(table: Any, where: str) -> Step:
             "TMB3003",
             f"unknown method {method!r}",
             where=where,
-            hint=_suggest(str(method), METHODS) or f"methods: {', '.join(METHODS)}",
+            hint=suggest(str(method), METHODS) or f"methods: {', '.join(METHODS)}",
         )
     return _build(METHODS[method], {k: v for k, v in table.items() if k != "method"}, f"{where} ({method})")
 
@@ -192,7 +193,7 @@ def _encode(table: Any, where: str) -> Encode:
                 "TMB3004",
                 f"{key} names the unknown codec {value!r}",
                 where=where,
-                hint=_suggest(str(value), CODECS) or f"codecs: {', '.join(CODECS)}",
+                hint=suggest(str(value), CODECS) or f"codecs: {', '.join(CODECS)}",
             )
     return Encode(codec=table.get("codec", "auto"), layers={k: v for k, v in table.items() if k != "codec"})
 
@@ -208,7 +209,7 @@ def parse_recipe(document: Mapping[str, Any], path: Path) -> Recipe:
                 "TMB3002",
                 f"unknown section [{key}]",
                 where=path.name,
-                hint=_suggest(key, _SECTIONS) or f"sections: {', '.join(_SECTIONS)}",
+                hint=suggest(key, _SECTIONS) or f"sections: {', '.join(_SECTIONS)}",
             )
     if "model" not in document:
         raise RecipeError(
@@ -291,7 +292,7 @@ def import_object(spec: str, folder: Path) -> Any:
             "TMB3007",
             f"{module_name} has no {name!r}",
             where=spec,
-            hint=_suggest(name, known) or f"it has {', '.join(known[:8]) or 'nothing'}",
+            hint=suggest(name, known) or f"it has {', '.join(known[:8]) or 'nothing'}",
         )
     return getattr(module, name)
 

@@ -62,13 +62,27 @@ def test_wrong_weights_are_an_error(monkeypatch):
         ({"targets": ["cortex-m55"]}, "TMB3104"),
         ({"targets": ["m4"]}, "TMB3103"),
         ({"codecs": ["x"]}, "TMB3020"),
+        ({"rows": 65535, "cols": [65535]}, "TMB3105"),
+        ({"rows": 2049, "cols": [4, 2048]}, "TMB3105"),
     ],
 )
 def test_what_cannot_be_measured(options, code):
     with pytest.raises(RecipeError) as caught:
-        bench_decoders(rows=1, cols=[4], **options)
+        bench_decoders(**{"rows": 1, "cols": [4], **options})
     assert caught.value.code == code
     assert caught.value.hint
+
+
+def test_a_codecs_name_is_asked_back():
+    with pytest.raises(RecipeError, match="did you mean 'rans'"):
+        bench_decoders(codecs=["rnas"])
+
+
+def test_what_is_given_twice_is_measured_once():
+    given = {"targets": ["cortex-m4"] * 2, "codecs": ["dense"] * 2, "cols": [5] * 2}
+    document = bench_decoders(rows=1, **given)
+    assert document["targets"] == ["cortex-m4"]
+    assert len(document["cases"]) == 2
 
 
 def test_the_command_prints_its_document():
@@ -96,3 +110,19 @@ def test_every_key_is_documented():
 def test_a_project_or_the_decoders():
     assert thimble("bench", as_json=False).exit_code == 2
     assert thimble("bench", "DIR", "--decoders", as_json=False).exit_code == 2
+
+
+@pytest.mark.parametrize(
+    "arguments, option",
+    [
+        (("bench", "DIR", "--codec", "sri"), "--codec"),
+        (("bench", "DIR", "--rows", 64), "--rows"),
+        (("bench", "--decoders", "--inputs", "missing.npz"), "--inputs"),
+        (("inspect", "x.img", "--inputs", "missing.npz"), "--inputs"),
+    ],
+)
+def test_options_of_the_other_mode_are_refused(arguments, option):
+    outcome = thimble(*arguments, as_json=False)
+    assert outcome.exit_code == 2
+    assert option in outcome.stderr
+    assert "only" in outcome.stderr

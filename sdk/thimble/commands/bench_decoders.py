@@ -13,9 +13,11 @@ from thimble.codecs import decode as oracle
 from thimble.commands.output import note, table
 from thimble.commands.targets import check_targets
 from thimble.errors import ModelError, RecipeError, VerifyError
+from thimble.recipe import suggest
 
 DEFAULT_TARGETS = ("cortex-m4", "cortex-m0", "rv32imc")
 ANCHOR = "cortex-m4"
+MOST_WEIGHTS = 1 << 22  # of a matrix: more than a microcontroller's flash holds
 DENSE_DEVIATION = 9  # of the dense matrix's weights: 5.2 bits of entropy, as layers quantised to int8 have
 _UNIT = {"list": "nonzero", "row": "weight"}
 
@@ -68,7 +70,8 @@ def bench_decoders(
     """Encodes random matrices in every codec and decodes them on every target, by list and by row.
 
     Raises:
-        RecipeError: TMB3020 an unknown codec, TMB3103 an unknown target, TMB3104 one that cannot count.
+        RecipeError: TMB3020 an unknown codec, TMB3103 an unknown target, TMB3104 one that cannot count,
+            TMB3105 more than ``MOST_WEIGHTS``.
         VerifyError: TMB6003, TMB6004, or TMB6007 where other weights come out.
     """
     from thimble.emulate.targets import TARGETS
@@ -85,16 +88,25 @@ def bench_decoders(
             )
     for codec in codecs:
         if codec not in CODECS:
-            hint = "codecs: " + ", ".join(CODECS)
+            hint = suggest(codec, CODECS) or "codecs: " + ", ".join(CODECS)
             raise RecipeError("TMB3020", f"no codec '{codec}'", where="--codec", hint=hint)
+    widths = tuple(dict.fromkeys(cols)) or (784,)
+    if rows * max(widths) > MOST_WEIGHTS:
+        raise RecipeError(
+            "TMB3105",
+            f"{rows:,} x {max(widths):,} weights are too many to emulate their decoding",
+            where="--rows and --cols",
+            hint=f"at most {MOST_WEIGHTS:,} weights, e.g. --rows 64",
+        )
+    kinds = tuple(dict.fromkeys(codecs)) or tuple(CODECS)
     document: dict[str, Any] = {
         "density": density,
         "bits": bits,
         "rows": rows,
         "targets": list(names),
         "cases": [
-            measure(case, [c for c in codecs or CODECS if case.form in CODECS[c].forms], names)
-            for width in cols or (784,)
+            measure(case, [c for c in kinds if case.form in CODECS[c].forms], names)
+            for width in widths
             for case in _cases(rows, width, density, bits)
         ],
     }

@@ -16,7 +16,7 @@ _AGAIN = ".thimble"
 
 
 def check_targets(names: Sequence[str], default: Sequence[str]) -> Sequence[str]:
-    """The targets to run on: those named, else the default ones.
+    """The targets to run on: those named, each once, else the default ones.
 
     Raises:
         RecipeError: TMB3103, there is no such target.
@@ -28,7 +28,7 @@ def check_targets(names: Sequence[str], default: Sequence[str]) -> Sequence[str]
             close = difflib.get_close_matches(name.lower().replace("_", "-"), TARGETS, n=1)
             hint = f"did you mean '{close[0]}'?" if close else f"targets: {', '.join(TARGETS)}"
             raise RecipeError("TMB3103", f"no target '{name}'", where="--target", hint=hint)
-    return names or default
+    return tuple(dict.fromkeys(names)) or default
 
 
 def plan_for(folder: Path, target: str) -> Plan:

@@ -40,7 +40,7 @@ def encode_layers(layers: Mapping[str, np.ndarray]) -> dict[str, dict[str, Encod
 
 
 def refusal(codec: str, weights: np.ndarray) -> str:
-    """What a codec says of int8 ``[rows, cols]`` that it cannot hold (TMB1304); nothing from an unknown one."""
+    """What a codec says of int8 ``[rows, cols]`` that it cannot hold (TMB1304); "" from an unknown one."""
     try:
         if codec in CODECS:
             CODECS[codec].encode(weights)
