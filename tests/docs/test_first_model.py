@@ -93,7 +93,7 @@ def test_it_is_short(folder):
 
 
 def test_it_is_small_accurate_and_exact(documents):
-    assert documents["compress"]["weights"]["ratio"] > 20
+    assert documents["compress"]["weights"]["ratio"] > 18  # of the smallest firmware, its decoders counted
     assert documents["compress"]["accuracy"]["int8"] > 90
     assert documents["build"]["fits"] is True
     verified = documents["verify"]
