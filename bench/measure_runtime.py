@@ -79,7 +79,8 @@ def _compiled(tools: Toolchain, target: Target, source: Path, label: str, folder
         where, size, kind = line.split("\t")
         if kind == "dynamic":
             sys.exit(f"{where}: the stack frame has no bound")
-        frames[where.rpartition(":")[2]] = int(size)
+        function = where.rpartition(":")[2].partition(".")[0]  # a clone's name goes on: .constprop, .isra
+        frames[function] = max(int(size), frames.get(function, 0))
     return {node.name: node for node in read_object(out.read_bytes(), label, frames)}
 
 

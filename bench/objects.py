@@ -71,7 +71,7 @@ def read_object(data: bytes, label: str, frames: dict[str, int] | None = None) -
         calls, jumps, uses, saved = edges.get(index, (set(), set(), set(), 0))
         code = functions.get(index, [])
         if frames is not None:
-            stack = max((frames.get(f.partition(".")[0], frames.get(f, 0)) for f in code), default=0)
+            stack = max((frames.get(f.partition(".")[0], 0) for f in code), default=0)
         else:
             stack = _scanned_stack(elf, section.data()) if code else 0
         me = owner[index]
