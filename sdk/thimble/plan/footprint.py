@@ -54,7 +54,9 @@ class Footprint:
         ``source`` names the decoder that a kernel calls through its descriptor.
         """
         node = self.nodes[function]
-        callees = [self.stack_of(name) for name in node.get("calls", ())]
+        # a function whose address is taken is called through it
+        taken = [name for name in node.get("uses", ()) if "stack" in node and "stack" in self.nodes[name]]
+        callees = [self.stack_of(name) for name in (*node.get("calls", ()), *taken)]
         if source is not None:
             callees += [self.stack_of(name) for name in self.nodes[source].get("uses", ())]
         jumps = [self.stack_of(name) for name in node.get("jumps", ())]
