@@ -21,3 +21,17 @@ def decoder(decoder_exe):
     process = Decoder(decoder_exe)
     yield process
     process.close()
+
+
+@pytest.fixture(scope="session")
+def aligned_decoder(tmp_path_factory):
+    """The decoders as cores without unaligned loads have them."""
+    process = Decoder(build(tmp_path_factory.mktemp("aligned"), "-DTMB_UNALIGNED_LOADS=0"))
+    yield process
+    process.close()
+
+
+@pytest.fixture(params=["unaligned", "aligned"])
+def either(request, decoder, aligned_decoder):
+    """The decoders in both forms."""
+    return decoder if request.param == "unaligned" else aligned_decoder

@@ -7,7 +7,6 @@ import time
 import attrs
 import numpy as np
 import pytest
-from decoder import Decoder, build
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from matrices import decode_or_refuse, held, matrices, random_matrix
@@ -21,19 +20,6 @@ from thimble.codecs.run_level_costs import Counts, fits
 from thimble.errors import ModelError
 
 SOME = settings(deadline=None, max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
-
-
-@pytest.fixture(scope="module")
-def aligned_decoder(tmp_path_factory):
-    """The decoders as cores without unaligned loads have them."""
-    process = Decoder(build(tmp_path_factory.mktemp("aligned"), "-DTMB_UNALIGNED_LOADS=0"))
-    yield process
-    process.close()
-
-
-@pytest.fixture(params=["unaligned", "aligned"])
-def either(request, decoder, aligned_decoder):
-    return decoder if request.param == "unaligned" else aligned_decoder
 
 
 def uniform(weights: int, zeros: float, bits: int, cols: int) -> np.ndarray:

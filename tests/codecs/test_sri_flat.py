@@ -5,7 +5,6 @@ from __future__ import annotations
 import attrs
 import numpy as np
 import pytest
-from decoder import Decoder, build
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from matrices import matrices, random_matrix
@@ -20,19 +19,6 @@ from thimble.errors import ModelError
 
 SOME = settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 CORES = ("cortex-m0", "cortex-m4", "rv32imc")
-
-
-@pytest.fixture(scope="module")
-def aligned_decoder(tmp_path_factory):
-    """The decoders as cores without unaligned loads have them."""
-    process = Decoder(build(tmp_path_factory.mktemp("aligned"), "-DTMB_UNALIGNED_LOADS=0"))
-    yield process
-    process.close()
-
-
-@pytest.fixture(params=["unaligned", "aligned"])
-def either(request, decoder, aligned_decoder):
-    return decoder if request.param == "unaligned" else aligned_decoder
 
 
 def test_worked_example():
