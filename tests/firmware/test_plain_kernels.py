@@ -24,6 +24,7 @@ from thimble.quantize.lowering import (
     LoweredRequantize,
     LoweredSoftmax,
     Rescale,
+    Spread,
 )
 
 int8 = st.integers(-128, 127)
@@ -106,7 +107,7 @@ def test_add(
     over: str | None,
     seed: int,
 ) -> None:
-    op = LoweredAdd(size, inputs[0], inputs[1], output, *clamp)
+    op = LoweredAdd(Spread(1, size, 0, 1, 0, 1), False, inputs[0], inputs[1], output, *clamp)
     rng = np.random.default_rng(seed)
     a, b = _random(rng, size), _random(rng, size)
     expected = run_layer(op, [a[None], b[None]], (size,))[0]
@@ -179,7 +180,9 @@ def test_softmax_over_many_equal_elements(host: HostRunner, cols: int) -> None:
 
 
 def test_fill_copies_every_field() -> None:
-    op = LoweredAdd(7, Rescale(1, -2, 3), Rescale(4, -5, 6), Rescale(7, -8, 9), -10, 11)
+    op = LoweredAdd(
+        Spread(1, 7, 0, 1, 0, 1), False, Rescale(1, -2, 3), Rescale(4, -5, 6), Rescale(7, -8, 9), -10, 11
+    )
     filled = d.fill(d.Add(), op)
     assert (filled.size, filled.ra.shift, filled.ro.zero_point, filled.max) == (7, -2, 9, 11)
     assert {f.name for f in attrs.fields(LoweredAdd)} <= {name for name, _ in d.Add._fields_}

@@ -53,7 +53,8 @@ class Layer:
     """One operator with its tensors and parameters.
 
     ``params`` of a float layer: ``weight`` float32, ``bias`` float32 ``[O]`` (always there), or a
-    BatchNorm's ``gamma beta mean var``. Of a quantised layer: ``weight`` int8, ``bias`` int32 ``[O]``,
+    BatchNorm's ``gamma beta mean var``, or a Constant's ``value`` (float32, quantised int8, of its output's
+    shape). Of a quantised layer: ``weight`` int8, ``bias`` int32 ``[O]``,
     ``scale`` float32 ``[O]`` or ``[1]`` (of the weights), ``multiplier`` int32 and ``shift`` int8, of the
     same length as ``scale`` (Q31 requantisation, TFLite's meaning of the sign of shift).
     """
@@ -78,6 +79,10 @@ class Layer:
 class Graph:
     """A network: tensors by name, layers in an order in which they can run, and what is known of it.
 
+    ``states`` are pairs ``(before, after)`` of tensor names, alike in shape and quantisation: a recurrent
+    network's memory. ``before`` has no producer and is none of ``inputs``; it holds real zeros at first and
+    ``after``'s value from the run before. A batch is then one stream: its samples run in order.
+
     ``meta`` holds plain JSON values: ``parameters`` (weights and biases of the original model, before
     anything was removed), ``accuracy`` (``{"float": .., "int8": ..}``), ``input_layout`` (``"NCHW"`` or
     ``"NHWC"``: the source model's own), ``source`` and the like.
@@ -89,6 +94,7 @@ class Graph:
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     meta: Mapping[str, Any] = attrs.field(factory=dict)
+    states: tuple[tuple[str, str], ...] = ()
 
     @property
     def is_quantized(self) -> bool:

@@ -148,6 +148,7 @@ def _payload(graph: Graph) -> bytes:
         "meta": dict(graph.meta),
         "inputs": graph.inputs,
         "outputs": graph.outputs,
+        "states": graph.states,
         "tensors": [
             [t.name, t.shape, None if t.quant is None else [t.quant.scale, t.quant.zero_point]]
             for t in graph.tensors.values()
@@ -263,6 +264,7 @@ def _from_document(document: Mapping[str, Any], arrays: _Arrays) -> Graph:
         inputs=tuple(map(_text, _tuple(document["inputs"]))),
         outputs=tuple(map(_text, _tuple(document["outputs"]))),
         meta=dict(document["meta"]),
+        states=tuple((_text(before), _text(after)) for before, after in document.get("states", ())),
     )
 
 

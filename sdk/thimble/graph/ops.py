@@ -58,14 +58,32 @@ class AvgPool2D:
 
 @attrs.frozen
 class Pad:
-    """Border of real zeros around the spatial axes."""
+    """Border of real zeros around the spatial axes, and ``interior`` zeros between neighbours.
+
+    A transposed convolution is a ``Pad`` with ``interior = stride - 1`` before a convolution of stride 1.
+    """
 
     padding: Padding
+    interior: Pair = (0, 0)
 
 
 @attrs.frozen
 class Add:
-    """Element-wise sum of two tensors of one shape."""
+    """Element-wise sum of two tensors, broadcast against each other (see ``shapes.broadcast``)."""
+
+    clamp: Clamp = NO_CLAMP
+
+
+@attrs.frozen
+class Sub:
+    """Element-wise difference of two tensors, broadcast as ``Add``'s."""
+
+    clamp: Clamp = NO_CLAMP
+
+
+@attrs.frozen
+class Mul:
+    """Element-wise product of two tensors, broadcast as ``Add``'s."""
 
     clamp: Clamp = NO_CLAMP
 
@@ -78,8 +96,69 @@ class Concat:
 
 
 @attrs.frozen
+class Mean:
+    """Mean over adjacent ``axes`` of the NHWC shape, which stay as 1 where ``keep_dims``.
+
+    Its input and output may differ in quantisation (TFLite's MEAN); an ``AvgPool2D`` keeps it.
+    """
+
+    axes: tuple[int, ...]  # ascending, not negative, adjacent
+    keep_dims: bool = True
+
+
+@attrs.frozen
 class Softmax:
-    """Softmax over the last axis."""
+    """Softmax of ``beta * x`` over the last axis."""
+
+    beta: float = 1.0
+
+
+UNARY = (
+    *("logistic", "tanh", "hard_swish", "leaky_relu", "elu", "gelu", "gelu_tanh", "silu", "hard_sigmoid"),
+    *("hard_tanh", "softplus", "exp", "log", "sqrt", "rsqrt", "reciprocal", "square", "abs", "neg"),
+)
+
+
+@attrs.frozen
+class Unary:
+    """A function of each element, one of ``UNARY``, named as in PyTorch but for ``logistic``.
+
+    ``alpha`` is ``leaky_relu``'s slope and ``elu``'s scale; the others have none. Quantised it is a table of
+    256 entries.
+    """
+
+    function: str
+    alpha: float = 0.0
+
+
+@attrs.frozen
+class Transpose:
+    """Axes in another order: output axis ``k`` is input axis ``axes[k]``, the batch not counted."""
+
+    axes: tuple[int, ...]
+
+
+@attrs.frozen
+class Slice:
+    """Along each axis every ``stride``-th element from ``begin`` until before ``end``; strides > 0."""
+
+    begin: tuple[int, ...]
+    end: tuple[int, ...]  # begin < end <= size
+    stride: tuple[int, ...]
+
+
+@attrs.frozen
+class ResizeNearest:
+    """Nearest-neighbour resampling of the spatial axes to ``size``, with TFLite's choice of neighbours."""
+
+    size: Pair
+    align_corners: bool = False
+    half_pixel_centers: bool = False
+
+
+@attrs.frozen
+class Constant:
+    """A tensor that does not depend on the input: no inputs, ``params["value"]``."""
 
 
 @attrs.frozen
@@ -108,9 +187,17 @@ Op = (
     | AvgPool2D
     | Pad
     | Add
+    | Sub
+    | Mul
+    | Mean
     | Concat
     | Softmax
+    | Unary
     | Reshape
+    | Transpose
+    | Slice
+    | ResizeNearest
+    | Constant
     | Activation
     | BatchNorm
 )
@@ -122,9 +209,17 @@ OPS: dict[str, type] = {
     "avg_pool2d": AvgPool2D,
     "pad": Pad,
     "add": Add,
+    "sub": Sub,
+    "mul": Mul,
+    "mean": Mean,
     "concat": Concat,
     "softmax": Softmax,
+    "unary": Unary,
     "reshape": Reshape,
+    "transpose": Transpose,
+    "slice": Slice,
+    "resize_nearest": ResizeNearest,
+    "constant": Constant,
     "activation": Activation,
     "batch_norm": BatchNorm,
 }

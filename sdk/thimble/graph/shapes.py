@@ -10,21 +10,29 @@ from thimble.graph.ops import (
     AvgPool2D,
     BatchNorm,
     Concat,
+    Constant,
     Conv2D,
     FullyConnected,
     MaxPool2D,
+    Mean,
+    Mul,
     Op,
     Pad,
     Padding,
     Pair,
     Reshape,
+    ResizeNearest,
+    Slice,
     Softmax,
+    Sub,
+    Transpose,
+    Unary,
     op_name,
 )
 
 Shape = tuple[int, ...]
 
-_ARITY = {Add: 2, Concat: None}  # None: one or more; every other operator takes one input
+_ARITY = {Add: 2, Sub: 2, Mul: 2, Concat: None, Constant: 0}  # None: one or more; every other: one input
 
 
 def output_shape(op: Op, inputs: Sequence[Shape], weight: Shape | None, declared: Shape) -> Shape:
@@ -34,7 +42,7 @@ def output_shape(op: Op, inputs: Sequence[Shape], weight: Shape | None, declared
         op: the operator.
         inputs: shapes of its inputs, NHWC without the batch.
         weight: shape of its weights, None where it has none.
-        declared: the shape that the graph gives to the output; only Reshape needs it.
+        declared: the shape that the graph gives to the output; only Reshape and Constant need it.
 
     Raises:
         ValueError: the operator cannot work on these shapes; the message says why.
@@ -45,6 +53,8 @@ def output_shape(op: Op, inputs: Sequence[Shape], weight: Shape | None, declared
             raise ValueError("it needs at least one input")
     elif len(inputs) != arity:
         raise ValueError(f"it takes {arity} input(s), not {len(inputs)}")
+    if isinstance(op, Constant):
+        return declared
     first = inputs[0]
     match op:
         case FullyConnected():
@@ -59,19 +69,69 @@ def output_shape(op: Op, inputs: Sequence[Shape], weight: Shape | None, declared
         case Pad():
             height, width, channels = _image(first, op)
             top, bottom, left, right = _padding(op.padding)
+            if min(op.interior) < 0:
+                raise ValueError(f"interior padding must not be negative, not {op.interior}")
+            height += (height - 1) * op.interior[0]
+            width += (width - 1) * op.interior[1]
             return (height + top + bottom, width + left + right, channels)
-        case Add():
-            if inputs[0] != inputs[1]:
-                raise ValueError(f"both inputs must have one shape, not {inputs[0]} and {inputs[1]}")
-            return first
+        case Add() | Sub() | Mul():
+            return broadcast(inputs[0], inputs[1])
+        case Mean():
+            return _mean(op, first)
         case Concat():
             return _concat(op, inputs)
         case Reshape():
             if _size(first) != _size(declared):
                 raise ValueError(f"{first} and {declared} hold different numbers of elements")
             return declared
-        case Softmax() | Activation() | BatchNorm():
+        case Softmax() | Unary() | Activation() | BatchNorm():
             return first
+        case Transpose():
+            if sorted(op.axes) != list(range(len(first))):
+                raise ValueError(f"axes {op.axes} are no order of the axes of {first}")
+            return tuple(first[axis] for axis in op.axes)
+        case Slice():
+            return _slice(op, first)
+        case ResizeNearest():
+            if min(op.size) < 1:
+                raise ValueError(f"sizes must be at least 1, not {op.size}")
+            return (*op.size, _image(first, op)[2])
+    raise ValueError(f"{op_name(op)} has no shape rule")
+
+
+def broadcast(a: Shape, b: Shape) -> Shape:
+    """The shape that two operands give together: right-aligned, sizes of 1 repeat, as in NumPy.
+
+    Raises:
+        ValueError: they do not go together.
+    """
+    rank = max(len(a), len(b))
+    wide_a, wide_b = ((1,) * (rank - len(shape)) + shape for shape in (a, b))
+    if any(m != n and 1 not in (m, n) for m, n in zip(wide_a, wide_b, strict=True)):
+        raise ValueError(f"shapes {a} and {b} cannot be broadcast together")
+    return tuple(max(m, n) for m, n in zip(wide_a, wide_b, strict=True))
+
+
+def _mean(op: Mean, first: Shape) -> Shape:
+    axes = op.axes
+    if (
+        not axes
+        or axes != tuple(range(axes[0], axes[0] + len(axes)))
+        or axes[0] < 0
+        or axes[-1] >= len(first)
+    ):
+        raise ValueError(f"axes {axes} are not adjacent axes of {first}")
+    kept = tuple(1 if k in axes else n for k, n in enumerate(first) if op.keep_dims or k not in axes)
+    return kept or (1,)
+
+
+def _slice(op: Slice, first: Shape) -> Shape:
+    if not len(op.begin) == len(op.end) == len(op.stride) == len(first):
+        raise ValueError(f"a slice of {first} needs {len(first)} begins, ends and strides")
+    for begin, end, stride, size in zip(op.begin, op.end, op.stride, first, strict=True):
+        if not (0 <= begin < end <= size and stride >= 1):
+            raise ValueError(f"slice {begin}:{end}:{stride} does not lie in {size} elements")
+    return tuple(-(-(e - b) // s) for b, e, s in zip(op.begin, op.end, op.stride, strict=True))
 
 
 def concat_axis(op: Concat, rank: int) -> int:

@@ -15,7 +15,7 @@ import numpy as np
 
 from thimble.errors import ModelError
 from thimble.graph.graph import Graph, Layer, Quant, Tensor
-from thimble.graph.ops import OPS, BatchNorm, Conv2D, FullyConnected, op_name
+from thimble.graph.ops import OPS, UNARY, BatchNorm, Constant, Conv2D, FullyConnected, Slice, op_name
 from thimble.graph.shapes import output_shape
 
 MAX_ELEMENTS = 1 << 27  # of one tensor or parameter: far beyond any microcontroller, safe on any host
@@ -82,6 +82,7 @@ def _check(graph: Graph) -> None:
         if name in available:
             raise _InvalidError(f"input {name!r} is listed twice")
         available.add(name)
+    _states(graph, available)
     names: set[str] = set()
     for layer in graph.layers:
         _name(layer.name, "a layer's name")
@@ -96,9 +97,19 @@ def _check(graph: Graph) -> None:
         available.add(layer.output)
     if missing := sorted(set(graph.tensors) - available):
         raise _InvalidError(f"nothing writes tensor {missing[0]!r}")
-    for name in graph.outputs:
+    for name in (*graph.outputs, *(after for _, after in graph.states)):
         if name not in available:
             raise _InvalidError(f"output {name!r} is no tensor")
+
+
+def _states(graph: Graph, available: set[str]) -> None:
+    for before, after in graph.states:
+        if before not in graph.tensors or after not in graph.tensors or before in available:
+            raise _InvalidError(f"state {before!r}, {after!r} is no pair of tensors")
+        first, then = graph.tensors[before], graph.tensors[after]
+        if first.shape != then.shape or first.quant != then.quant:
+            raise _InvalidError(f"state {before!r} and {after!r} differ in shape or quantisation")
+        available.add(before)
 
 
 def _name(name: Any, what: str) -> None:
@@ -173,6 +184,8 @@ def _layer(graph: Graph, layer: Layer, available: set[str], quantized: bool) -> 
     declared = graph.tensors[layer.output].shape
     weight = layer.weight.shape if layer.has_weights else None
     shape = output_shape(layer.op, [graph.tensors[n].shape for n in layer.inputs], weight, declared)
+    if isinstance(layer.op, Constant) and layer.params["value"].shape != declared:
+        raise _InvalidError(f"its value has shape {layer.params['value'].shape}, not {declared}")
     if shape != declared:
         raise _InvalidError(f"its output has shape {shape}, not {declared}")
     if isinstance(layer.op, BatchNorm) and len(layer.params["gamma"]) != shape[-1]:
@@ -184,13 +197,23 @@ def _fields(layer: Layer) -> None:
     for field in attrs.fields(type(op)):
         value = getattr(op, field.name)
         if field.name in ("kernel", "stride", "dilation"):
-            valid = _integers(value, 1, MAX_ELEMENTS) and len(value) == 2
+            valid = _integers(value, 1, MAX_ELEMENTS) and (len(value) == 2 or isinstance(op, Slice))
         elif field.name == "padding":
             valid = _integers(value, 0, MAX_ELEMENTS) and len(value) == 4
         elif field.name == "clamp":
             valid = _clamp(value)
-        elif field.name == "epsilon":
+        elif field.name in ("epsilon", "beta"):
             valid = isinstance(value, float) and math.isfinite(value) and value > 0
+        elif field.name == "alpha":
+            valid = isinstance(value, float) and math.isfinite(value)
+        elif field.name == "function":
+            valid = value in UNARY
+        elif field.name in ("keep_dims", "align_corners", "half_pixel_centers"):
+            valid = isinstance(value, bool)
+        elif field.name in ("interior", "size"):
+            valid = _integers(value, 0, MAX_ELEMENTS) and len(value) == 2
+        elif field.name in ("axes", "begin", "end"):
+            valid = _integers(value, 0, MAX_ELEMENTS)
         else:  # groups, axis
             valid = type(value) is int and abs(value) <= MAX_ELEMENTS
         if not valid:
@@ -211,6 +234,8 @@ def _params(layer: Layer, quantized: bool) -> None:
         if quantized:
             raise _InvalidError("batch normalisation cannot be quantised; it is folded before")
         wanted: dict[str, Any] = _FLOAT_BATCH_NORM
+    elif isinstance(layer.op, Constant):
+        wanted = {"value": np.int8 if quantized else np.float32}
     else:
         wanted = {} if not weighted else _QUANTIZED_WEIGHTED if quantized else _FLOAT_WEIGHTED
     if set(layer.params) != set(wanted):

@@ -181,7 +181,7 @@ def _calls(layer: Layer, low: Lowered, choice: Choice | None, added: dict[str, i
                 {"a": x, "b": layer.inputs[1]},
                 y,
                 {
-                    "size": low.size,
+                    "size": low.spread.size,
                     **{name: attrs.asdict(getattr(low, name)) for name in ("ra", "rb", "ro")},
                     "min": low.min,
                     "max": low.max,

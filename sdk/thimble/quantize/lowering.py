@@ -80,7 +80,10 @@ class LoweredFullyConnected:
 
 @attrs.frozen
 class LoweredPad:
-    """``tmb_pad_t``: the input framed by ``value``, which is its zero point."""
+    """``tmb_pad_t``: the input framed by ``value``, which is its zero point.
+
+    ``step_h - 1`` and ``step_w - 1`` such elements come between neighbours as well.
+    """
 
     in_h: int
     in_w: int
@@ -90,6 +93,8 @@ class LoweredPad:
     left: int
     right: int
     value: int
+    step_h: int = 1
+    step_w: int = 1
 
 
 @attrs.frozen(eq=False)
@@ -149,14 +154,40 @@ class Rescale:
 
 
 @attrs.frozen
+class Spread:
+    """How two inputs are walked for ``rows * cols`` outputs: element ``(r, c)`` of the output, which lies at
+    ``r * cols + c``, meets ``a[r * a_row + c * a_col]`` and ``b[r * b_row + c * b_col]``. Two inputs of one
+    shape are one row with steps of 1; a step of 0 repeats an element."""
+
+    rows: int
+    cols: int
+    a_row: int
+    a_col: int
+    b_row: int
+    b_col: int
+
+    @property
+    def size(self) -> int:
+        """Elements of the output."""
+        return self.rows * self.cols
+
+    @property
+    def plain(self) -> bool:
+        """True where both inputs have the output's shape."""
+        return self.rows == 1 and self.a_col == self.b_col == 1
+
+
+@attrs.frozen
 class LoweredAdd:
     """``tmb_add_t``: ``y = clamp(rescale(s, ro) + ro.zero_point, min, max)``, where
-    ``s = rescale((a - ra.zero_point) << 20, ra) + rescale((b - rb.zero_point) << 20, rb)``.
+    ``s = rescale((a - ra.zero_point) << 20, ra) + rescale((b - rb.zero_point) << 20, rb)``, or their
+    difference where ``subtract``.
 
     ``ra`` and ``rb`` bring both inputs to twice the larger input scale, ``ro`` to the output's over 2^20.
     """
 
-    size: int
+    spread: Spread
+    subtract: bool
     ra: Rescale
     rb: Rescale
     ro: Rescale
@@ -212,6 +243,76 @@ class LoweredSoftmax:
 
 
 @attrs.frozen
+class LoweredMul:
+    """``tmb_mul_t``: ``y = clamp(rescale((a - a_zero) * (b - b_zero)) + zero_point, min, max)``."""
+
+    spread: Spread
+    a_zero: int
+    b_zero: int
+    multiplier: int
+    shift: int
+    zero_point: int
+    min: int
+    max: int
+
+
+@attrs.frozen
+class LoweredMean:
+    """``tmb_mean_t``: of an input ``[outer][count][inner]`` the rescaled sum over ``count``.
+
+    ``y = clamp(rescale(sum(x) + bias, multiplier, shift) + zero_point, -128, 127)`` in TFLite's own
+    arithmetic for MEAN; what it is exactly, ``interpreter`` shows.
+    """
+
+    outer: int
+    count: int
+    inner: int
+    bias: int
+    multiplier: int
+    shift: int
+    zero_point: int
+
+
+@attrs.frozen(eq=False)
+class LoweredLookup:
+    """``tmb_lookup_t``: ``y = table[x + 128]``."""
+
+    size: int
+    table: np.ndarray  # int8 [256]
+
+
+@attrs.frozen
+class LoweredGather:
+    """``tmb_gather_t``: a transposition, slice or repetition: for every index of ``shape``, in C order,
+    ``y = x[at + sum(index[k] * step[k])]``; at most 5 dimensions."""
+
+    shape: tuple[int, ...]
+    step: tuple[int, ...]
+    at: int
+
+
+@attrs.frozen
+class LoweredResize:
+    """``tmb_resize_t``: row ``y`` of the output is the input's row ``(2 * y * in_h + half_h) / (2 * out_h)``,
+    or its last, columns alike; lowering has checked that these are TFLite's neighbours."""
+
+    in_h: int
+    in_w: int
+    channels: int
+    out_h: int
+    out_w: int
+    half_h: int  # 0, or in_h with half_pixel_centers
+    half_w: int
+
+
+@attrs.frozen(eq=False)
+class LoweredConstant:
+    """``tmb_constant_t``: copies the value from the image."""
+
+    value: np.ndarray  # int8, flat
+
+
+@attrs.frozen
 class LoweredReshape:
     """The same bytes under another name; no kernel."""
 
@@ -224,9 +325,15 @@ Lowered = (
     | LoweredPool2D
     | LoweredPad
     | LoweredAdd
+    | LoweredMul
+    | LoweredMean
     | LoweredRequantize
     | LoweredConcat
     | LoweredSoftmax
+    | LoweredLookup
+    | LoweredGather
+    | LoweredResize
+    | LoweredConstant
     | LoweredReshape
 )
 
@@ -442,7 +549,8 @@ def _add(layer: Layer, op: Add, inputs: list[Tensor], output: Tensor) -> Lowered
         )
     low, high = clamp_bounds(op.clamp, y)
     return LoweredAdd(
-        size=output.size,
+        spread=Spread(1, output.size, 0, 1, 0, 1),
+        subtract=False,
         ra=Rescale(*_factor(layer, a.scale / twice), a.zero_point),
         rb=Rescale(*_factor(layer, b.scale / twice), b.zero_point),
         ro=Rescale(*_factor(layer, result), y.zero_point),
