@@ -1,0 +1,80 @@
+"""Pooling over windows, and means over whole axes."""
+
+from __future__ import annotations
+
+import attrs
+
+from thimble.graph.graph import Layer, Tensor
+from thimble.graph.ops import AvgPool2D, MaxPool2D
+from thimble.quantize.lowering.common import (
+    U8_MAX,
+    U16_MAX,
+    check_fits,
+    clamp_bounds,
+    quant_of,
+)
+
+
+@attrs.frozen
+class LoweredPool2D:
+    """``tmb_pool2d_t``. Windows are cut off at the input's border: padding is never read.
+
+    ``average``: ``acc = sum``, ``n`` = elements of the window inside the input, ``y = (acc + n / 2) / n`` for
+    ``acc > 0``, else ``(acc - n / 2) / n``, divisions truncating. Otherwise the maximum. Then the clamp.
+    Input and output share one quantisation.
+    """
+
+    average: bool
+    in_h: int
+    in_w: int
+    channels: int
+    out_h: int
+    out_w: int
+    kernel_h: int
+    kernel_w: int
+    stride_h: int
+    stride_w: int
+    pad_top: int
+    pad_left: int
+    min: int
+    max: int
+
+
+@attrs.frozen
+class LoweredMean:
+    """``tmb_mean_t``: of an input ``[outer][count][inner]`` the rescaled sum over ``count``.
+
+    ``y = clamp(rescale(sum(x) + bias, multiplier, shift) + zero_point, -128, 127)`` in TFLite's own
+    arithmetic for MEAN; what it is exactly, ``interpreter`` shows.
+    """
+
+    outer: int
+    count: int
+    inner: int
+    bias: int
+    multiplier: int
+    shift: int
+    zero_point: int
+
+
+def lower_pool2d(layer: Layer, op: MaxPool2D | AvgPool2D, x: Tensor, output: Tensor) -> LoweredPool2D:
+    """The integer form of a pooling layer."""
+    check_fits(layer, (*x.shape, *output.shape), U16_MAX, "sizes")
+    check_fits(layer, (*op.kernel, *op.stride, *op.padding), U8_MAX, "window, stride and padding")
+    low, high = clamp_bounds(op.clamp, quant_of(layer, output))
+    return LoweredPool2D(
+        average=isinstance(op, AvgPool2D),
+        in_h=x.shape[0],
+        in_w=x.shape[1],
+        channels=x.shape[2],
+        out_h=output.shape[0],
+        out_w=output.shape[1],
+        kernel_h=op.kernel[0],
+        kernel_w=op.kernel[1],
+        stride_h=op.stride[0],
+        stride_w=op.stride[1],
+        pad_top=op.padding[0],
+        pad_left=op.padding[2],
+        min=low,
+        max=high,
+    )
