@@ -1,0 +1,170 @@
+"""`thimble build --flash` and `--max-drop`: compression without training, and what it cost."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import attrs
+import numpy as np
+
+from thimble.codecs import limit_bytes
+from thimble.commands.inputs import Samples
+from thimble.commands.output import note, table
+from thimble.compress.one_shot.search import Outcome, compress_one_shot
+from thimble.errors import DataError, FitError, RecipeError
+from thimble.graph.graph import Graph
+from thimble.quantize.interpreter import run
+
+_CALIBRATION = 256  # samples at most: the other half, or more, is measured on
+_FEWEST = 20
+_UNITS = {"": 1, "K": 1000, "KB": 1000, "KIB": 1024, "M": 10**6, "MB": 10**6, "MIB": 1 << 20}
+
+
+@attrs.frozen
+class Target:
+    """What to reach: bytes of flash, or points of accuracy that may be lost; one of them is None."""
+
+    flash: int | None
+    max_drop: float | None
+
+
+def parse_target(flash: str | None, max_drop: float | None) -> Target | None:
+    """The options as a target; None where neither is given.
+
+    Raises:
+        RecipeError: TMB3024, both are given or one is out of range.
+    """
+    if flash is None and max_drop is None:
+        return None
+    if flash is not None and max_drop is not None:
+        raise RecipeError("TMB3024", "both a flash size and a drop are asked for", hint="give one of them")
+    if flash is None:
+        assert max_drop is not None
+        if not 0 <= max_drop <= 100:
+            raise RecipeError(
+                "TMB3024", f"a drop of {max_drop} points is out of range", where="--max-drop", hint="0 to 100"
+            )
+        return Target(None, max_drop)
+    found = re.fullmatch(r"(\d{1,12}(?:\.\d{1,6})?)\s*([A-Za-z]*)", flash.strip())
+    unit = _UNITS.get(found[2].upper()) if found else None
+    if found is None or unit is None or float(found[1]) * unit < 1:
+        raise RecipeError(
+            "TMB3024",
+            f"{flash!r} is no size",
+            where="--flash",
+            hint="e.g. 65536, 64K (1,000 bytes each), 64KiB",
+        )
+    return Target(int(float(found[1]) * unit), None)
+
+
+def compress_for(
+    graph: Graph, samples: Samples | None, target: Target, flash_of: Callable[[Graph], int]
+) -> tuple[Graph, dict[str, Any]]:
+    """A smaller graph that meets the target, and the document that says what it cost.
+
+    Args:
+        graph: quantised.
+        samples: the first half, 256 at most, calibrates; the rest is what accuracy is measured on.
+        target: what to reach.
+        flash_of: code and constants of the firmware of a graph, bytes.
+
+    Raises:
+        DataError: TMB2037, no samples or too few.
+        FitError: TMB4005, the target cannot be reached.
+    """
+    calibration, held_out = _split(samples, graph)
+    score = _score(graph, held_out)
+    before = score(graph)
+
+    def meets(candidate: Graph) -> bool:
+        if target.flash is not None:
+            return flash_of(candidate) <= target.flash
+        assert target.max_drop is not None
+        return before - score(candidate) <= target.max_drop
+
+    outcome = compress_one_shot(graph, calibration, meets)
+    if outcome is None:
+        raise FitError(
+            "TMB4005",
+            f"no compression without training brings the firmware to {target.flash:,} bytes of flash",
+            where="--flash",
+            hint="train it smaller with thimble compress, or start from a smaller network",
+        )
+    document = _document(graph, outcome, score, before, len(calibration), held_out)
+    document["flash"] = {"before": flash_of(graph), "after": flash_of(outcome.graph)}
+    meta = {**graph.meta, "accuracy": {}}
+    return attrs.evolve(outcome.graph, meta=meta), document
+
+
+def _split(samples: Samples | None, graph: Graph) -> tuple[np.ndarray, Samples]:
+    if samples is None or len(samples) < _FEWEST:
+        count = 0 if samples is None else len(samples)
+        raise DataError(
+            "TMB2037",
+            f"compression without training needs samples, and there are {count}",
+            where="--inputs",
+            hint=f"pass an npz with at least {_FEWEST} samples x, better 500 with labels y",
+        )
+    half = min(len(samples) // 2, _CALIBRATION)
+    rest = Samples(samples.x[half:], None if samples.y is None else samples.y[half:])
+    return samples.x[:half], rest
+
+
+def _score(graph: Graph, held_out: Samples) -> Callable[[Graph], float]:
+    """Per cent of held-out samples with the right answer; without labels, with the graph's own answer."""
+    answers = held_out.y if held_out.y is not None else _answers(graph, held_out.x)
+
+    def score(candidate: Graph) -> float:
+        return float(100.0 * np.mean(_answers(candidate, held_out.x) == answers))
+
+    return score
+
+
+def _answers(graph: Graph, x: np.ndarray) -> np.ndarray:
+    return run(graph, x)[0].reshape(len(x), -1).argmax(axis=1)
+
+
+def _document(
+    graph: Graph,
+    outcome: Outcome,
+    score: Callable[[Graph], float],
+    before: float,
+    calibration: int,
+    held_out: Samples,
+) -> dict[str, Any]:
+    return {
+        "metric": "accuracy" if held_out.y is not None else "agreement",
+        "before": round(before, 4),
+        "after": round(score(outcome.graph), 4),
+        "calibration_samples": calibration,
+        "measured_samples": len(held_out),
+        "layers": [
+            {
+                "name": layer.name,
+                "form": outcome.picks[layer.name].label,
+                "limit_bytes_before": round(limit_bytes(layer.weight), 1),
+                "limit_bytes_after": round(outcome.picks[layer.name].bytes, 1),
+            }
+            for layer in graph.weighted
+        ],
+    }
+
+
+def show(document: dict[str, Any]) -> None:
+    """The document on stderr."""
+    table(
+        "compressed without training",
+        ["layer", "form", "order-0 bytes before", "after"],
+        [
+            [layer["name"], layer["form"], layer["limit_bytes_before"], layer["limit_bytes_after"]]
+            for layer in document["layers"]
+        ],
+    )
+    flash = document["flash"]
+    note(
+        f"{document['metric']} {document['before']:.2f} % -> {document['after']:.2f} % on "
+        f"{document['measured_samples']} samples that were not used, flash {flash['before']:,} -> "
+        f"{flash['after']:,} bytes"
+    )

@@ -1,0 +1,193 @@
+"""Compression without training: clustering, reconstruction, and the search for what is still good enough."""
+
+from __future__ import annotations
+
+from itertools import combinations, pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from quantized_networks import Builder
+from thimble.codecs import limit_bytes
+from thimble.commands.inputs import Samples
+from thimble.commands.one_shot import compress_for, parse_target
+from thimble.compress.one_shot.moments import moments
+from thimble.compress.one_shot.reconstruct import reconstruct
+from thimble.compress.one_shot.search import apply, compress_one_shot
+from thimble.compress.one_shot.variants import variants
+from thimble.compress.projections.clusters import nearest, optimal_centroids
+from thimble.errors import DataError, FitError, RecipeError
+from thimble.graph.graph import Graph
+from thimble.quantize.interpreter import run, run_all
+
+_PAIRS = st.lists(st.tuples(st.integers(-128, 127), st.integers(0, 9)), min_size=1, max_size=9)
+
+
+@settings(deadline=None, max_examples=60)
+@given(_PAIRS, st.integers(1, 5))
+def test_clusters_are_the_best_there_are(pairs: list[tuple[int, int]], count: int) -> None:
+    values = np.array([v for v, _ in pairs], np.int8)
+    weights = np.array([w for _, w in pairs], float)
+    found = optimal_centroids(values, weights, count)
+    assert len(found) <= count
+    assert (np.diff(found.astype(int)) > 0).all()
+    cost = float((weights * (values - nearest(values, found)) ** 2).sum())
+    distinct = np.unique(values)
+    best = np.inf
+    for cuts in combinations(range(1, len(distinct)), min(count, len(distinct)) - 1):
+        parts = np.split(distinct, cuts)
+        total = 0.0
+        for part in parts:
+            inside = np.isin(values, part)
+            mass = weights[inside].sum()
+            mean = (weights[inside] * values[inside]).sum() / mass if mass else 0.0
+            total += float((weights[inside] * (values[inside] - mean) ** 2).sum())
+        best = min(best, total)
+    rounding = 0.25 * weights.sum()  # centroids are whole numbers, half a unit off at most
+    assert cost <= best + rounding + 1e-6
+
+
+def test_reconstruction_beats_rounding_to_the_nearest() -> None:
+    rng = np.random.default_rng(0)
+    weights = np.clip(rng.normal(0, 40, (16, 64)), -127, 127).astype(np.int8)
+    inputs = rng.normal(0, 1, (500, 8)) @ rng.normal(0, 1, (8, 64)) + rng.normal(0, 0.3, (500, 64))
+    second = inputs.T @ inputs / len(inputs)
+
+    def error(candidate: np.ndarray) -> float:
+        change = candidate.astype(float) - weights
+        return float(np.einsum("oc,cd,od->", change, second, change))
+
+    ours = reconstruct(weights, second, 0.5, 8)
+    order = np.abs(weights.astype(int)).reshape(-1).argsort()
+    plain = weights.copy().reshape(-1)
+    plain[order[: plain.size // 2]] = 0
+    kept = plain != 0
+    plain[kept] = nearest(plain[kept], optimal_centroids(plain[kept], np.ones(kept.sum()), 8)).astype(np.int8)
+    assert (ours == 0).mean() >= 0.5
+    assert len(np.unique(ours)) <= 9
+    assert error(ours) < 0.5 * error(plain.reshape(weights.shape))
+
+
+def test_inputs_that_never_move_lose_their_weights() -> None:
+    weights = np.full((4, 6), 50, np.int8)
+    second = np.diag([1.0, 0.0, 1.0, 1.0, 0.0, 1.0])
+    assert not reconstruct(weights, second, 0.0, 4)[:, [1, 4]].any()
+
+
+def _network() -> tuple[Graph, np.ndarray]:
+    b = Builder("net", (8, 8, 3), seed=3)
+    y = b.conv2d("x", 8, padding=(1, 1, 1, 1), levels=127, per_channel=True)
+    y = b.conv2d(y, 8, padding=(1, 1, 1, 1), groups=8, levels=127)
+    y = b.conv2d(y, 12, (1, 1), stride=(2, 2), levels=127)
+    graph = b.graph(b.fully_connected(y, 5, clamp=(None, None)))
+    return graph, np.random.default_rng(1).integers(-128, 128, (120, 8, 8, 3)).astype(np.int8)
+
+
+def test_moments_are_those_of_the_layers_own_sums() -> None:
+    graph, x = _network()
+    values = run_all(graph, x[:20])
+    for layer in graph.weighted:
+        seen = moments(graph, layer, values)
+        for variant in variants(layer, seen)[1:3]:
+            # shifted by the correction, the mean accumulator stays within half a unit
+            change = (variant.weight.astype(float) - layer.weight).reshape(
+                *seen.mean.shape[:1], -1, seen.mean.shape[1]
+            )
+            shift = np.einsum("goc,gc->go", change, seen.mean).reshape(-1)
+            corrected = shift + variant.bias.astype(float) - layer.params["bias"]
+            assert np.abs(corrected).max() <= 0.5 + 1e-9
+
+
+def test_variants_trade_bytes_for_error() -> None:
+    graph, x = _network()
+    values = run_all(graph, x)
+    for layer in graph.weighted:
+        found = variants(layer, moments(graph, layer, values))
+        assert found[0].weight is layer.weight
+        assert len(found) > 3
+        for milder, harsher in pairwise(found):
+            assert harsher.bytes < milder.bytes
+            assert harsher.error >= milder.error
+            assert harsher.bytes == pytest.approx(limit_bytes(harsher.weight))
+
+
+def test_search_goes_as_far_as_it_may() -> None:
+    graph, x = _network()
+    reference = run(graph, x)[0].argmax(axis=1)
+
+    def agreement(candidate: Graph) -> float:
+        return float(np.mean(run(candidate, x)[0].argmax(axis=1) == reference))
+
+    outcome = compress_one_shot(graph, x[:60], lambda g: agreement(g) >= 0.9)
+    assert outcome is not None
+    assert agreement(outcome.graph) >= 0.9
+    before, after = (sum(limit_bytes(layer.weight) for layer in g.weighted) for g in (graph, outcome.graph))
+    assert after < 0.85 * before
+
+
+def test_search_for_bytes_stops_where_they_are_reached() -> None:
+    graph, x = _network()
+
+    def size(candidate: Graph) -> float:
+        return sum(limit_bytes(layer.weight) for layer in candidate.weighted)
+
+    limit = 0.6 * size(graph)
+    outcome = compress_one_shot(graph, x[:60], lambda g: size(g) <= limit)
+    assert outcome is not None
+    assert 0.7 * limit < size(outcome.graph) <= limit
+    assert compress_one_shot(graph, x[:60], lambda g: size(g) <= 1) is None
+
+
+def test_nothing_to_do_changes_nothing() -> None:
+    graph, x = _network()
+    outcome = compress_one_shot(graph, x[:60], lambda g: True)
+    assert outcome is not None  # all the way: nothing holds it
+    assert apply(graph, {}).layers[0].weight is graph.layers[0].weight
+
+
+def test_document_says_what_it_cost() -> None:
+    graph, x = _network()
+    target = parse_target(None, 10.0)
+    assert target is not None
+    small, document = compress_for(
+        graph, Samples(x, None), target, lambda g: int(sum(limit_bytes(layer.weight) for layer in g.weighted))
+    )
+    assert document["metric"] == "agreement"
+    assert document["before"] == 100.0
+    assert document["after"] >= 90.0
+    assert document["calibration_samples"] + document["measured_samples"] == len(x)
+    assert document["flash"]["after"] < document["flash"]["before"]
+    answers = [run(g, x[60:])[0].argmax(axis=1) for g in (graph, small)]
+    assert document["after"] == round(100.0 * float(np.mean(answers[0] == answers[1])), 4)
+
+
+@pytest.mark.parametrize(
+    "text,size", [("65536", 65536), ("64K", 64_000), ("64 kB", 64_000), ("1.5M", 1_500_000), ("2KiB", 2048)]
+)
+def test_sizes(text: str, size: int) -> None:
+    target = parse_target(text, None)
+    assert target is not None
+    assert target.flash == size
+
+
+_BAD_SIZES = [(text, None) for text in ("", "K", "-3K", "3X", "0")]
+_BAD_DROPS = [(None, drop) for drop in (-1.0, 101.0, float("nan"))]
+
+
+@pytest.mark.parametrize("flash,drop", [*_BAD_SIZES, *_BAD_DROPS, ("1K", 1.0)])
+def test_bad_targets(flash: str | None, drop: float | None) -> None:
+    with pytest.raises(RecipeError, match="TMB3024"):
+        parse_target(flash, drop)
+
+
+def test_bad_samples_and_unreachable_flash() -> None:
+    graph, x = _network()
+    target = parse_target("10", None)
+    assert target is not None
+    for samples in (None, Samples(x[:19], None)):
+        with pytest.raises(DataError, match="TMB2037"):
+            compress_for(graph, samples, target, lambda g: 0)
+    with pytest.raises(FitError, match="TMB4005"):
+        compress_for(graph, Samples(x, None), target, lambda g: 100)
