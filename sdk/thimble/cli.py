@@ -99,6 +99,16 @@ def build(
     optimize: Annotated[
         Objective | None, typer.Option(help="What to optimise for, if not the recipe's; balanced.")
     ] = None,
+    flash: Annotated[
+        str | None,
+        typer.Option(
+            help="Compress without training to this size, e.g. 64K; needs --inputs."
+        ),
+    ] = None,
+    max_drop: Annotated[
+        float | None,
+        typer.Option(help="Compress without training while accuracy drops by these points at most."),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Write a PlatformIO project that runs MODEL on a board."""
@@ -106,7 +116,8 @@ def build(
     def work() -> dict[str, Any]:
         from thimble.commands.build import build as run
 
-        return run(model, board, out, inputs=inputs, objective=optimize.value if optimize else None)
+        objective = optimize.value if optimize else None
+        return run(model, board, out, inputs=inputs, objective=objective, flash=flash, max_drop=max_drop)
 
     finish(work, as_json=json)
 

@@ -9,7 +9,9 @@ from typing import Any
 from thimble.board import Board, load_board
 from thimble.codegen.project import BoardEnvironment, write_project
 from thimble.commands.inputs import Samples, read_samples
+from thimble.commands.one_shot import compress_for, parse_target, show
 from thimble.errors import FitError, RecipeError
+from thimble.graph.graph import Graph
 from thimble.plan.make import AUTO, make_plan
 from thimble.plan.plan import Plan
 
@@ -21,28 +23,40 @@ def build(
     *,
     inputs: Path | None = None,
     objective: str | None = None,
+    flash: str | None = None,
+    max_drop: float | None = None,
 ) -> dict[str, Any]:
     """Plans the model for the board, refuses it where it does not fit, and writes the project.
 
-    Board and objective default to those of the recipe that made the model.
+    Board and objective default to those of the recipe that made the model. ``flash``, a size such as
+    ``"64K"``, or ``max_drop``, points of accuracy, has the model compressed without training first.
 
     Raises:
-        RecipeError: TMB3023, neither the command nor the recipe names a board.
+        RecipeError: TMB3023, neither the command nor the recipe names a board; what ``parse_target`` says.
+        DataError: what ``compress_for`` says.
         FitError: TMB4001 too little flash, TMB4002 too little RAM; its ``facts`` are the sizes.
     """
     from thimble.commands.load import load_model
 
     if board_name is not None:
         load_board(board_name)  # a wrong name is told before a model is quantised
+    wanted = parse_target(flash, max_drop)
     graph = load_model(model, inputs)
     target = graph.meta.get("target", {})
     board = load_board(board_name or _board_of(target))
-    objective = objective or target.get("optimize") or "balanced"
+    objective = objective or target.get("optimize") or ("size" if flash else "balanced")
     samples = read_samples(inputs, graph) if inputs else None
-    plan = make_plan(graph, board.target, objective, graph.meta.get("codecs", AUTO))
+
+    def plan_of(candidate: Graph) -> Plan:
+        return make_plan(candidate, board.target, objective, graph.meta.get("codecs", AUTO))
+
+    if wanted is not None:
+        graph, cost = compress_for(graph, samples, wanted, lambda g: flash_bytes(plan_of(g), board))
+        show(cost)
+    plan = plan_of(graph)
     facts = check_fit(plan, board)
     write(plan, board, out, samples, facts)
-    return facts
+    return facts if wanted is None else {**facts, "compressed": cost}
 
 
 def _board_of(target: Mapping[str, Any]) -> str:
@@ -84,8 +98,8 @@ def board_environment(board: Board) -> BoardEnvironment:
     )
 
 
-def check_fit(plan: Plan, board: Board) -> dict[str, Any]:
-    """``fits``, ``flash`` and ``ram`` of a plan on a board, bytes; raises FitError if it does not fit."""
+def flash_bytes(plan: Plan, board: Board) -> int:
+    """Code and constants of a plan's firmware; raises FitError TMB4004 where the code is not known."""
     if plan.bounds is None:
         raise FitError(
             "TMB4004",
@@ -93,7 +107,13 @@ def check_fit(plan: Plan, board: Board) -> dict[str, Any]:
             where=f"{board.name} ({board.title})",
             hint="python -m bench.measure_runtime measures every core",
         )
-    flash = {"need": plan.bounds.code + plan.image_bytes, "have": board.flash_bytes}
+    return plan.bounds.code + plan.image_bytes
+
+
+def check_fit(plan: Plan, board: Board) -> dict[str, Any]:
+    """``fits``, ``flash`` and ``ram`` of a plan on a board, bytes; raises FitError if it does not fit."""
+    flash = {"need": flash_bytes(plan, board), "have": board.flash_bytes}
+    assert plan.bounds is not None
     ram = {"need": plan.arena_bytes + plan.bounds.stack + STATIC_BYTES, "have": board.ram_bytes}
     short = [
         (kind, f"{sizes['need']:,} bytes of {kind}, there are {sizes['have']:,}")
