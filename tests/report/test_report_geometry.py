@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from thimble.plan.arena import Buffer, place
+from thimble.plan.overlap import SAME
 from thimble.report import text
 from thimble.report.arena_map import HEIGHT, TOP, arena_map
 from thimble.report.bars import WIDTH, bar
@@ -40,14 +41,22 @@ def _arenas(draw):
     for k in range(draw(st.integers(1, 10))):
         first = draw(st.integers(0, steps - 1))
         last = draw(st.integers(first, steps))
-        over = next((b.name for b in buffers if b.last == first and b.first < first), None)
-        if any(b.over == over for b in buffers):
-            over = None
+        dying = [b.name for b in buffers if b.last == first and b.first < first]
+        over = {name: SAME for name in dying[:1] if not any(name in b.over for b in buffers)}
         name = draw(st.text(max_size=30)) + f"/{k}"
         buffers.append(Buffer(name, draw(st.integers(1, 70000)), first, last, over))
     found = place(buffers)
+    at = found.offsets
     facts = tuple(
-        BufferFacts(b.name, "activation", found.offsets[b.name], b.bytes, b.first, b.last, b.over)
+        BufferFacts(
+            b.name,
+            "activation",
+            at[b.name],
+            b.bytes,
+            b.first,
+            b.last,
+            tuple(x for x in b.over if at[x] == at[b.name]),
+        )
         for b in buffers
     )
     return ArenaFacts(found.bytes, found.live_bytes, facts), tuple(f"step {k}" for k in range(steps))
@@ -92,7 +101,7 @@ def test_an_output_in_place_begins_in_the_middle_of_its_step():
     arena = ArenaFacts(
         100,
         100,
-        (BufferFacts("x", "input", 0, 100, 0, 1), BufferFacts("y", "output", 0, 50, 1, 2, over="x")),
+        (BufferFacts("x", "input", 0, 100, 0, 1), BufferFacts("y", "output", 0, 50, 1, 2, over=("x",))),
     )
     x, y = arena_map(arena, ("a", "b")).boxes
     assert y.x == pytest.approx(x.x + 0.75 * x.width, abs=0.1)

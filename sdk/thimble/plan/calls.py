@@ -11,6 +11,7 @@ import attrs
 from thimble.errors import ModelError
 from thimble.graph.graph import Graph, Layer
 from thimble.graph.ops import Reshape, op_name
+from thimble.plan.overlap import ELEMENTWISE, Overlap, windows
 from thimble.plan.plan import Choice
 from thimble.quantize.lowering import (
     Lowered,
@@ -37,8 +38,8 @@ SOFTMAX = "rows cols multiplier shift diff_min"
 class Call:
     """A kernel call on named tensors.
 
-    ``reads`` and ``fields`` name the descriptor's members; ``over`` is the member whose tensor the output may
-    overwrite if nothing reads it later.
+    ``reads`` names the descriptor's members; ``over`` says how the output may lie over those that nothing
+    reads later.
     """
 
     name: str
@@ -49,7 +50,7 @@ class Call:
     reads: Mapping[str, str]  # descriptor member -> tensor
     writes: str
     constants: Mapping[str, Any]
-    over: tuple[str, ...] = ()
+    over: Mapping[str, Overlap] = attrs.field(factory=dict)
     weights: Choice | None = None
     requant: Requant | None = None
     macs: int = 0
@@ -128,6 +129,7 @@ def _calls(layer: Layer, low: Lowered, choice: Choice | None, added: dict[str, i
                 {"input": x},
                 y,
                 {},
+                over=_over(choice),
                 weights=choice,
                 requant=low.q,
                 macs=low.weights.size,
@@ -151,6 +153,7 @@ def _calls(layer: Layer, low: Lowered, choice: Choice | None, added: dict[str, i
                 {"input": x},
                 y,
                 _members(low, CONV2D),
+                over=_over(choice),
                 weights=choice,
                 requant=low.q,
                 macs=positions * low.weights.size,
@@ -167,7 +170,7 @@ def _calls(layer: Layer, low: Lowered, choice: Choice | None, added: dict[str, i
                 {"input": x},
                 y,
                 _members(low, POOL2D),
-                over=() if low.pad_top or low.pad_left else ("input",),
+                over={"input": _pool_overlap(low)},
             )
         case LoweredPad():
             yield _pad(layer.name, layer, low, x, y)
@@ -186,7 +189,7 @@ def _calls(layer: Layer, low: Lowered, choice: Choice | None, added: dict[str, i
                     "min": low.min,
                     "max": low.max,
                 },
-                over=("a", "b"),
+                over={"a": ELEMENTWISE, "b": ELEMENTWISE},
             )
         case LoweredRequantize():
             yield _requantize(layer.name, layer, low, x, y)
@@ -237,8 +240,20 @@ def _requantize(name: str, layer: Layer, low: LoweredRequantize, x: str, y: str)
         {"input": x},
         y,
         attrs.asdict(low),
-        over=("input",),
+        over={"input": ELEMENTWISE},
     )
+
+
+def _over(choice: Choice) -> dict[str, Overlap]:
+    return {} if choice.overlap is None else {"input": choice.overlap}
+
+
+def _pool_overlap(low: LoweredPool2D) -> Overlap:
+    """A pixel may gather in its own place where the window starts there or behind; else it reads again."""
+    shape, out = (low.in_h, low.in_w, low.channels), (low.out_h, low.out_w, low.channels)
+    strides, before = (low.stride_h, low.stride_w), (low.pad_top, low.pad_left)
+    in_place = windows(shape, out, strides, before, reads="channel").allows(0)
+    return attrs.evolve(windows(shape, out, strides, before), stride=0 if in_place else None)
 
 
 def _members(low: object, names: str) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from thimble.plan.image import Image, LayerConstants, build
 from thimble.plan.names import unique_c_names
 from thimble.plan.options import options
 from thimble.plan.order import lean_order
+from thimble.plan.overlap import Overlap
 from thimble.plan.plan import Choice, Plan, Step
 from thimble.plan.structure import describe
 from thimble.quantize.lowering import LoweredConv2D, LoweredFullyConnected, lower
@@ -165,17 +166,20 @@ def _buffers(graph: Graph, listed: Calls) -> list[Buffer]:
     for k, call in enumerate(listed.calls):
         if call.weights is not None and call.weights.scratch:
             buffers.append(Buffer(f"{call.name}/scratch", call.weights.scratch, k, k))
-    over = {call.writes: _overwritten(call, k, last) for k, call in enumerate(listed.calls)}
+    over = {call.writes: _over(call) for k, call in enumerate(listed.calls) if first[call.writes] == k}
     for name, start in first.items():
-        buffers.append(Buffer(name, size[name], start, last[name], over.get(name)))
+        buffers.append(Buffer(name, size[name], start, last[name], over.get(name, {})))
     return buffers
 
 
-def _overwritten(call: Call, k: int, last: Mapping[str, int]) -> str | None:
-    for member in call.over:
-        if last[call.reads[member]] == k:
-            return call.reads[member]
-    return None
+def _over(call: Call) -> dict[str, Overlap]:
+    """How the output may lie over each tensor that the call reads, in all the ways in which it reads it."""
+    rules: dict[str, Overlap | None] = {}
+    for member, tensor in call.reads.items():
+        rule = call.over.get(member)
+        known = rules.get(tensor, rule)
+        rules[tensor] = None if known is None or rule is None else known & rule
+    return {tensor: rule for tensor, rule in rules.items() if rule is not None}
 
 
 def _step(call: Call, symbol: str, graph: Graph, image: Image, arena: Arena, section: int) -> Step:

@@ -12,6 +12,7 @@ import attrs
 from thimble.codecs import CODECS, Encoded
 from thimble.plan.arena import align
 from thimble.plan.cost import instructions
+from thimble.plan.overlap import Overlap
 from thimble.plan.plan import Choice
 from thimble.quantize.lowering import LoweredConv2D, LoweredFullyConnected
 
@@ -24,11 +25,15 @@ Weighted = LoweredFullyConnected | LoweredConv2D
 
 @attrs.frozen
 class Kernel:
-    """A kernel that can run a layer: its form, C name and scratch beside that of the codec."""
+    """A kernel that can run a layer: its form, C name and scratch beside that of the codec.
+
+    ``overlap`` says how its output may lie over its input; None forbids it.
+    """
 
     form: str
     function: str
     scratch: int
+    overlap: Overlap | None = None
 
 
 def options(low: Weighted, encoded: Mapping[str, Encoded], core: str) -> Iterator[Choice]:
@@ -45,6 +50,7 @@ def options(low: Weighted, encoded: Mapping[str, Encoded], core: str) -> Iterato
                 encoded=enc,
                 scratch=kernel.scratch + align(CODECS[codec].scratch_bytes(enc, kernel.form)),
                 instructions=instructions(low, codec, kernel.function, core),
+                overlap=kernel.overlap,
             )
 
 

@@ -11,13 +11,15 @@ from thimble.codecs import Encoded
 from thimble.graph.graph import Graph
 from thimble.plan.arena import Arena, Buffer
 from thimble.plan.image import Image
+from thimble.plan.overlap import Overlap
 
 
 @attrs.frozen(eq=False)
 class Choice:
     """One way to run a layer: a codec, the form its weights reach the kernel in, and the kernel.
 
-    ``bytes`` is exact, ``scratch`` is exact, ``instructions`` is the estimate the choice rests on.
+    ``bytes`` is exact, ``scratch`` is exact, ``instructions`` is the estimate the choice rests on;
+    ``overlap`` says how the output may lie over the input.
     """
 
     codec: str
@@ -27,6 +29,7 @@ class Choice:
     encoded: Encoded
     scratch: int
     instructions: int
+    overlap: Overlap | None = None
 
     @property
     def bytes(self) -> int:

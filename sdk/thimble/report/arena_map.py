@@ -121,12 +121,11 @@ def arena_map(arena: ArenaFacts, steps: tuple[str, ...]) -> ArenaMap:
 
 def _boxes(buffers: Sequence[BufferFacts], frame: _Frame) -> list[Box]:
     """Rectangles in the order in which they are painted: what lies over something comes after it."""
-    by_name = {b.name: b for b in buffers}
-    above = {b.over: b for b in buffers if b.over is not None and _shares(b, by_name.get(b.over))}
-    painted = sorted(buffers, key=lambda b: (b.first, b.over is not None, b.offset, b.name))
+    above = {name: b for b in buffers for name in b.over}
+    painted = sorted(buffers, key=lambda b: (b.first, bool(b.over), b.offset, b.name))
     boxes = []
     for b in painted:
-        x = frame.start(b, b.over is not None and above.get(b.over) is b)
+        x = frame.start(b, bool(b.over))
         width = LEFT + (b.last + 1) * frame.column - x
         height, y = frame.height(b), frame.top(b)
         free = width
@@ -136,13 +135,6 @@ def _boxes(buffers: Sequence[BufferFacts], frame: _Frame) -> list[Box]:
         lines = _lines(b.name[frame.prefix :], f"{b.bytes:,} B", x, y, free, height)
         boxes.append(Box(_r(x), _r(y), _r(width), _r(height), b.kind, _title(b), lines))
     return boxes
-
-
-def _shares(b: BufferFacts, under: BufferFacts | None) -> bool:
-    """Whether a buffer really lies on bytes of the one that it may overwrite."""
-    if under is None:
-        return False
-    return b.offset < under.offset + under.bytes and under.offset < b.offset + b.bytes
 
 
 def _title(b: BufferFacts) -> str:

@@ -14,6 +14,7 @@ import numpy as np
 
 from thimble import __version__
 from thimble.codecs import limit_bytes
+from thimble.plan.arena import Buffer
 from thimble.plan.plan import Plan, Step
 from thimble.report.facts import (
     ArenaFacts,
@@ -188,9 +189,17 @@ def _arena(plan: Plan) -> ArenaFacts:
             return "output"
         return "scratch" if name in scratch else "activation"
 
+    at = plan.arena.offsets
+    by_name = {b.name: b for b in plan.buffers}
+
+    def over(b: Buffer) -> tuple[str, ...]:
+        dying = (by_name[name] for name in b.over if by_name[name].last == b.first)
+        return tuple(
+            x.name for x in dying if at[b.name] < at[x.name] + x.bytes and at[x.name] < at[b.name] + b.bytes
+        )
+
     buffers = (
-        BufferFacts(b.name, kind(b.name), plan.arena.offsets[b.name], b.bytes, b.first, b.last, b.over)
-        for b in plan.buffers
+        BufferFacts(b.name, kind(b.name), at[b.name], b.bytes, b.first, b.last, over(b)) for b in plan.buffers
     )
     ordered = tuple(sorted(buffers, key=lambda b: (b.first, b.offset, b.name)))
     return ArenaFacts(plan.arena.bytes, plan.arena.live_bytes, ordered)

@@ -73,8 +73,8 @@ class StepFacts:
 class BufferFacts:
     """A stretch of the arena over the steps ``first`` to ``last``.
 
-    ``kind`` is ``input``, ``output``, ``activation`` or ``scratch``; ``over`` names the
-    buffer whose bytes this one may take while it is written.
+    ``kind`` is ``input``, ``output``, ``activation`` or ``scratch``; ``over`` names the buffers whose bytes
+    this one takes while they are read for the last time.
     """
 
     name: str
@@ -83,7 +83,7 @@ class BufferFacts:
     bytes: int
     first: int
     last: int
-    over: str | None = None
+    over: tuple[str, ...] = ()
 
 
 @attrs.frozen
