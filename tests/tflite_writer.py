@@ -122,7 +122,7 @@ class Writer:
         inputs: Sequence[int],
         outputs: int | Sequence[int],
         *,
-        version: int | None = None,
+        version: int = 1,
         custom: str = "",
         **options: Any,
     ) -> None:
@@ -131,7 +131,7 @@ class Writer:
         Args:
             code: one of ``tflite.BuiltinOperator``, e.g. ``"CONV_2D"``; ``"CUSTOM"`` needs ``custom``.
             inputs, outputs: indices of tensors; -1 is an optional input that is absent.
-            version: of the operator; by default one that TFLite 2.14 accepts for integers.
+            version: of the operator; TFLite checks only that it knows it.
             options: fields of its table in snake case (``stride_h=2``, ``axis=-1``); enumerations by name
                 (``padding="SAME"``), lists of integers as vectors. ``activation="RELU6"`` stands for
                 ``fused_activation_function``.
@@ -145,8 +145,6 @@ class Writer:
         table = None if kind is None else self._options(kind, options)
         ins = self._ints(inputs)
         outs = self._ints([outputs] if isinstance(outputs, int) else outputs)
-        if version is None:
-            version = 1 if code in ("RESHAPE", "SQUEEZE", "EXPAND_DIMS", "ELU") else 2
         key = (getattr(tflite.BuiltinOperator, code), version, custom)
         if key not in self._codes:
             self._codes.append(key)

@@ -51,13 +51,15 @@ class LoweredFullyConnected:
 
 
 def requantization_factors(
-    input_scale: float, weight_scale: np.ndarray, output_scale: float
+    input_scale: float, weight_scale: np.ndarray, output_scale: float, *, float32_product: bool = False
 ) -> tuple[np.ndarray, np.ndarray]:
     """The ``multiplier`` and ``shift`` parameters of a layer with weights, from its three scales.
 
     Args:
         input_scale, output_scale: of the activations.
         weight_scale: float32 ``[O]`` or ``[1]``.
+        float32_product: round the product of the first two to float32, as TFLite does for a
+            FULLY_CONNECTED whose weights have one scale, and for nothing else.
 
     Returns:
         int32 multipliers and int8 shifts, as long as ``weight_scale``; the quotient is taken in float64.
@@ -65,7 +67,10 @@ def requantization_factors(
     Raises:
         ValueError: a factor is outside ``quantize_multiplier``'s range.
     """
-    factors = np.float64(input_scale) * weight_scale.astype(np.float64) / np.float64(output_scale)
+    product = np.float64(input_scale) * weight_scale.astype(np.float64)
+    if float32_product:
+        product = product.astype(np.float32).astype(np.float64)
+    factors = product / np.float64(output_scale)
     pairs = [quantize_multiplier(float(factor)) for factor in factors]
     return np.array([m for m, _ in pairs], np.int32), np.array([s for _, s in pairs], np.int8)
 
