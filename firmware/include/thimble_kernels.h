@@ -176,10 +176,14 @@ typedef struct {
     uint32_t input, output;
     uint16_t in_h, in_w, channels;
     uint8_t top, bottom, left, right;
-    int8_t value; /* the input's zero point */
+    int8_t value;           /* the input's zero point */
+    uint8_t step_h, step_w; /* from one element of the input to the next, in the output */
 } tmb_pad_t;
 
+/* a border; both steps 1 */
 void tmb_pad_s8(const tmb_pad_t *op, const uint8_t *image, int8_t *arena);
+/* any steps: before a transposed convolution */
+void tmb_pad_interior_s8(const tmb_pad_t *op, const uint8_t *image, int8_t *arena);
 
 /* one tensor's way through a fixed-point rescale */
 typedef struct {
@@ -188,14 +192,60 @@ typedef struct {
     int8_t zero_point;
 } tmb_rescale_t;
 
+/* a_sign * a + b_sign * b, tensors of one shape. a is the one of the larger scale (any, where they are
+ * equal): it counts half, b multiplier / 2^(31 + right), and the output's unit is 2^20 times what both have
+ * then. */
 typedef struct {
     uint32_t a, b, output; /* output may be a or b */
     uint32_t size;
-    tmb_rescale_t ra, rb, ro;
+    int32_t b_multiplier, multiplier; /* Q31 */
+    uint8_t b_right, right;           /* 1..31; 1..23 */
+    int8_t a_sign, b_sign;            /* 1 or -1 */
+    int8_t a_zero, b_zero, zero_point;
     int8_t min, max;
 } tmb_add_t;
 
 void tmb_add_s8(const tmb_add_t *op, const uint8_t *image, int8_t *arena);
+
+/* how two inputs are walked for rows x cols outputs, which lie densely: element (r, c) of the output meets
+ * a[r * a_row + c * a_col] and b[r * b_row + c * b_col]; a step of 0 repeats. The output may be an input that
+ * has its shape. */
+typedef struct {
+    uint32_t rows, cols;
+    uint32_t a_row, b_row;
+    uint8_t a_col, b_col;
+} tmb_spread_t;
+
+/* a + b or a - b of any two shapes and scales; shifts are not positive */
+typedef struct {
+    uint32_t a, b, output;
+    tmb_spread_t spread;
+    tmb_rescale_t ra, rb, ro;
+    int8_t min, max;
+    uint8_t subtract;
+} tmb_add_broadcast_t;
+
+void tmb_add_broadcast_s8(const tmb_add_broadcast_t *op, const uint8_t *image, int8_t *arena);
+
+typedef struct {
+    uint32_t a, b, output;
+    tmb_spread_t spread;
+    tmb_rescale_t r; /* of the product; shift at most 13; zero_point: the output's */
+    int8_t a_zero, b_zero;
+    int8_t min, max;
+} tmb_mul_t;
+
+void tmb_mul_s8(const tmb_mul_t *op, const uint8_t *image, int8_t *arena);
+
+/* of an input [outer][count][inner], over count; the output may lie at the input's start */
+typedef struct {
+    uint32_t input, output;
+    uint32_t outer, count, inner;
+    int32_t bias;    /* added to each sum: takes the input's zero point out */
+    tmb_rescale_t r; /* divides by count, too; zero_point: the output's */
+} tmb_mean_t;
+
+void tmb_mean_s8(const tmb_mean_t *op, const uint8_t *image, int8_t *arena);
 
 /* rescale with a clamp: a standalone activation, or an input of concat with another scale */
 typedef struct {
@@ -207,6 +257,46 @@ typedef struct {
 } tmb_requantize_t;
 
 void tmb_requantize_s8(const tmb_requantize_t *op, const uint8_t *image, int8_t *arena);
+
+/* any function of one element: y = table[x + 128] */
+typedef struct {
+    uint32_t input, output; /* may be equal */
+    uint32_t size;
+    uint32_t table; /* image offset of 256 int8 */
+} tmb_lookup_t;
+
+void tmb_lookup_s8(const tmb_lookup_t *op, const uint8_t *image, int8_t *arena);
+
+#define TMB_GATHER_RANK 5
+
+/* transposition, slice, repetition: the output is of shape `shape`, in C order, and its element of an index
+ * is input[at + the sum of index[k] * step[k]]. Fast where the last step is 1. */
+typedef struct {
+    uint32_t input, output;
+    uint32_t at;
+    uint32_t step[TMB_GATHER_RANK];
+    uint16_t shape[TMB_GATHER_RANK]; /* each at least 1 */
+} tmb_gather_t;
+
+void tmb_gather_s8(const tmb_gather_t *op, const uint8_t *image, int8_t *arena);
+
+/* row y of the output is the input's row (2 * y * in_h + half_h) / (2 * out_h), columns alike */
+typedef struct {
+    uint32_t input, output;
+    uint16_t in_h, in_w, channels;
+    uint16_t out_h, out_w;
+    uint16_t half_h, half_w; /* 0, or in_h and in_w: from the centres of pixels */
+} tmb_resize_nearest_t;
+
+void tmb_resize_nearest_s8(const tmb_resize_nearest_t *op, const uint8_t *image, int8_t *arena);
+
+typedef struct {
+    uint32_t value; /* image offset of size int8 */
+    uint32_t output;
+    uint32_t size;
+} tmb_constant_t;
+
+void tmb_constant_s8(const tmb_constant_t *op, const uint8_t *image, int8_t *arena);
 
 /* one input of a concatenation: rows of `bytes` go to every `stride`-th byte, from output + at */
 typedef struct {

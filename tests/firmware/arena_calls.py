@@ -10,9 +10,17 @@ import attrs
 import descriptors as d
 import numpy as np
 from host_runner import CODEC_SCRATCH, HostRunner
+from plain_cases import PlainCase
 
+from thimble.plan.descriptors import descriptor
 from thimble.plan.image import HEADER, lone
-from thimble.quantize.lowering import LoweredConv2D, LoweredFullyConnected, Requant
+from thimble.quantize.lowering import (
+    LoweredConstant,
+    LoweredConv2D,
+    LoweredFullyConnected,
+    LoweredLookup,
+    Requant,
+)
 
 _LAST_WORD = HEADER.size - 4
 
@@ -91,6 +99,21 @@ def run_placed(
     after = host.run(kernel, descriptor, image, arena)
     np.testing.assert_array_equal(after[~writable], arena[~writable], err_msg=f"{kernel} wrote elsewhere")
     return after[places["output"] : places["output"] + out_bytes]
+
+
+def run_plain(
+    host: HostRunner, case: PlainCase, inputs: list[np.ndarray], over: str | None = None
+) -> np.ndarray:
+    """Runs a kernel without weights, as the planner would call it; ``over``: in place of that member."""
+    found, image = descriptor(case.low), ImageBuilder()
+    fields = d.made(found.struct, found.members)
+    if isinstance(case.low, LoweredLookup):
+        fields.table = image.put(case.low.table)
+    elif isinstance(case.low, LoweredConstant):
+        fields.value = image.put(case.low.value)
+    placed = dict(zip(found.inputs, inputs, strict=True))
+    size = int(np.prod(case.output))
+    return run_placed(host, found.function, fields, placed, size, image.data, over=over).reshape(case.output)
 
 
 def list_dsp_planes(op: LoweredConv2D) -> int:

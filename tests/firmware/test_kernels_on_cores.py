@@ -8,9 +8,10 @@ import descriptors as d
 import numpy as np
 import pytest
 import unicorn
-from arena_calls import run_weighted
+from arena_calls import run_plain, run_weighted
 from core_runner import CORES, CoreRunner
 from kernel_cases import CONV, FULLY_CONNECTED, ConvCase
+from plain_cases import PLAIN
 from random_layers import conv_layer, fully_connected_layer
 
 from thimble.quantize.interpreter import run_layer
@@ -65,6 +66,14 @@ def test_depthwise_conv2d_on_a_core(core: CoreRunner) -> None:
     for seed, case in enumerate(CONV):
         if case.groups == case.in_c:
             _compare(core, "tmb_depthwise_conv2d_resident_s8", case, seed)
+
+
+def test_kernels_without_weights_on_a_core(core: CoreRunner) -> None:
+    rng = np.random.default_rng(3)
+    for case in PLAIN:
+        inputs = [rng.integers(-128, 128, shape).astype(np.int8) for shape in case.inputs]
+        expected = run_layer(case.low, [x[None] for x in inputs], case.output)[0]
+        np.testing.assert_array_equal(run_plain(core, case, inputs), expected, err_msg=str(case))
 
 
 def test_an_access_past_the_arena_faults(core: CoreRunner) -> None:

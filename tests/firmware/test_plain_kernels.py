@@ -1,19 +1,22 @@
-"""Kernels without weights against the integer reference: pooling, pad, add, requantise, concat, softmax."""
+"""Kernels without weights against the integer reference."""
 
 from __future__ import annotations
 
 import math
 
-import attrs
 import descriptors as d
 import numpy as np
 import pytest
-from arena_calls import run_placed
+from arena_calls import run_placed, run_plain
 from host_runner import HostRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from kernel_cases import POOL, PoolCase
+from plain_cases import PLAIN, PlainCase
 
+from thimble.graph.graph import Graph, Layer, Quant, Tensor
+from thimble.graph.ops import Add
+from thimble.plan.descriptors import descriptor
 from thimble.quantize.interpreter import run_layer
 from thimble.quantize.lowering import (
     LoweredAdd,
@@ -25,6 +28,7 @@ from thimble.quantize.lowering import (
     LoweredSoftmax,
     Rescale,
     Spread,
+    lower,
 )
 
 int8 = st.integers(-128, 127)
@@ -89,30 +93,60 @@ def test_pad(
     np.testing.assert_array_equal(actual.reshape(padded), expected)
 
 
-@settings(deadline=None, max_examples=60)
+@pytest.mark.parametrize("case", PLAIN, ids=str)
+def test_of_the_table(host: HostRunner, case: PlainCase) -> None:
+    """Apart, and in place of each input that the planner may put the output on."""
+    rng = np.random.default_rng(1)
+    for over in (None, *descriptor(case.low).over):
+        inputs = [_random(rng, *shape) for shape in case.inputs]
+        if over is not None and case.inputs[descriptor(case.low).inputs.index(over)] != case.output:
+            continue
+        expected = run_layer(case.low, [x[None] for x in inputs], case.output)[0]
+        np.testing.assert_array_equal(run_plain(host, case, inputs, over), expected)
+
+
+@settings(deadline=None, max_examples=100)
 @given(
     st.integers(1, 50),
-    st.tuples(*[st.builds(Rescale, multipliers, st.integers(-12, 0), int8)] * 2),
+    st.booleans(),
+    st.builds(Rescale, multipliers, st.integers(-12, 0), int8),
+    st.sampled_from([None, "a", "b"]),
+    int8,
     st.builds(Rescale, multipliers, st.integers(-31, -14), int8),
     clamps,
-    st.sampled_from([None, "a", "b"]),
     seeds,
 )
 def test_add(
     host: HostRunner,
     size: int,
-    inputs: tuple[Rescale, Rescale],
+    subtract: bool,
+    r: Rescale,
+    larger: str | None,
+    zero_point: int,
     output: Rescale,
     clamp: list[int],
-    over: str | None,
     seed: int,
 ) -> None:
-    op = LoweredAdd(Spread(1, size, 0, 1, 0, 1), False, inputs[0], inputs[1], output, *clamp)
+    """Any factors: with the larger scale's where the fast kernel looks for it, and without."""
+    half = Rescale(1 << 30, 0, zero_point)
+    ra, rb = (half, r) if larger == "a" else (r, half) if larger == "b" else (r, r)
+    low = LoweredAdd(Spread(1, size, 0, 1, 0, 1), subtract, ra, rb, output, *clamp)
     rng = np.random.default_rng(seed)
-    a, b = _random(rng, size), _random(rng, size)
-    expected = run_layer(op, [a[None], b[None]], (size,))[0]
-    actual = run_placed(host, "tmb_add_s8", d.fill(d.Add(), op), {"a": a, "b": b}, size, over=over)
-    np.testing.assert_array_equal(actual, expected)
+    inputs = [_random(rng, size), _random(rng, size)]
+    expected = run_layer(low, [x[None] for x in inputs], (size,))[0]
+    case = PlainCase("add", low, ((size,), (size,)), (size,))
+    np.testing.assert_array_equal(run_plain(host, case, inputs), expected)
+
+
+def test_residual_additions_take_the_fast_kernel() -> None:
+    """Whatever the scales: two tensors of one shape, as a trained network has them."""
+    for a, b, y in ((0.02, 0.03, 0.04), (0.5, 0.004, 0.3), (0.1, 0.1, 0.1), (0.007, 0.2, 0.9)):
+        quants = [Quant(float(np.float32(scale)), 3) for scale in (a, b, y)]
+        tensors = {n: Tensor(n, (4,), q) for n, q in zip("aby", quants, strict=True)}
+        graph = Graph("g", tensors, (Layer("add", Add(), ("a", "b"), "y"),), ("a", "b"), ("y",))
+        low = lower(graph)["add"]
+        assert isinstance(low, LoweredAdd)
+        assert descriptor(low).function == "tmb_add_s8"
 
 
 @settings(deadline=None, max_examples=60)
@@ -179,10 +213,9 @@ def test_softmax_over_many_equal_elements(host: HostRunner, cols: int) -> None:
     assert set(actual) == ({-127} if cols < 512 else {-128})
 
 
-def test_fill_copies_every_field() -> None:
-    op = LoweredAdd(
-        Spread(1, 7, 0, 1, 0, 1), False, Rescale(1, -2, 3), Rescale(4, -5, 6), Rescale(7, -8, 9), -10, 11
-    )
-    filled = d.fill(d.Add(), op)
-    assert (filled.size, filled.ra.shift, filled.ro.zero_point, filled.max) == (7, -2, 9, 11)
-    assert {f.name for f in attrs.fields(LoweredAdd)} <= {name for name, _ in d.Add._fields_}
+def test_descriptors_hold_all_that_the_planner_gives() -> None:
+    for case in PLAIN:
+        found = descriptor(case.low)
+        names = {name for name, *_ in d.STRUCTS[found.struct]._fields_}
+        data = {"tmb_lookup_t": {"table"}, "tmb_constant_t": {"value"}}.get(found.struct, set())
+        assert names == {*found.members, *found.inputs, *data, "output"}

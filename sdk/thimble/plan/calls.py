@@ -7,31 +7,27 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import attrs
+import numpy as np
 
 from thimble.errors import ModelError
 from thimble.graph.graph import Graph, Layer
 from thimble.graph.ops import Reshape, op_name
-from thimble.plan.overlap import ELEMENTWISE, Overlap, windows
+from thimble.plan.descriptors import Plain, descriptor
+from thimble.plan.overlap import Overlap
 from thimble.plan.plan import Choice
 from thimble.quantize.lowering import (
     Lowered,
-    LoweredAdd,
     LoweredConcat,
+    LoweredConstant,
     LoweredConv2D,
     LoweredFullyConnected,
-    LoweredPad,
-    LoweredPool2D,
+    LoweredLookup,
     LoweredRequantize,
     LoweredReshape,
-    LoweredSoftmax,
     Requant,
 )
 
 CONV2D = "in_h in_w in_c out_h out_w out_c kernel_h kernel_w stride_h stride_w dilation_h dilation_w groups"
-POOL2D = "in_h in_w channels out_h out_w kernel_h kernel_w stride_h stride_w pad_top pad_left min max"
-PAD = "in_h in_w channels top bottom left right value"
-CONCAT = "rows bytes stride at"
-SOFTMAX = "rows cols multiplier shift diff_min"
 
 
 @attrs.frozen(eq=False)
@@ -39,7 +35,7 @@ class Call:
     """A kernel call on named tensors.
 
     ``reads`` names the descriptor's members; ``over`` says how the output may lie over those that nothing
-    reads later.
+    reads later. ``data`` are int8 runs of the image that members hold the offsets of.
     """
 
     name: str
@@ -51,6 +47,7 @@ class Call:
     writes: str
     constants: Mapping[str, Any]
     over: Mapping[str, Overlap] = attrs.field(factory=dict)
+    data: Mapping[str, np.ndarray] = attrs.field(factory=dict)
     weights: Choice | None = None
     requant: Requant | None = None
     macs: int = 0
@@ -115,7 +112,6 @@ def _check_names(graph: Graph, calls: Sequence[Call], added: Iterable[str]) -> N
 
 
 def _calls(layer: Layer, low: Lowered, choice: Choice | None, added: dict[str, int]) -> Iterator[Call]:
-    x = layer.inputs[0]
     y = layer.output
     match low:
         case LoweredFullyConnected():
@@ -126,7 +122,7 @@ def _calls(layer: Layer, low: Lowered, choice: Choice | None, added: dict[str, i
                 op_name(layer.op),
                 choice.function,
                 "tmb_fully_connected_t",
-                {"input": x},
+                {"input": layer.inputs[0]},
                 y,
                 {},
                 over=_over(choice),
@@ -137,10 +133,11 @@ def _calls(layer: Layer, low: Lowered, choice: Choice | None, added: dict[str, i
             )
         case LoweredConv2D():
             assert choice is not None
+            x = layer.inputs[0]
             if low.pad is not None:
                 padded = f"{layer.name}/padded"
                 added[padded] = low.in_h * low.in_w * low.in_c
-                yield _pad(f"{layer.name}/pad", layer, low.pad, x, padded)
+                yield _plain(f"{layer.name}/pad", layer, "pad", low.pad, (x,), padded)
                 x = padded
             positions = low.out_h * low.out_w
             op = "depthwise_conv2d" if low.groups == low.in_c and low.groups > 1 else "conv2d"
@@ -159,101 +156,37 @@ def _calls(layer: Layer, low: Lowered, choice: Choice | None, added: dict[str, i
                 macs=positions * low.weights.size,
                 macs_executed=positions * _executed(choice, low.weights.size, int((low.weights != 0).sum())),
             )
-        case LoweredPool2D():
-            kind = "avg" if low.average else "max"
-            yield Call(
-                layer.name,
-                layer,
-                op_name(layer.op),
-                f"tmb_{kind}_pool2d_s8",
-                "tmb_pool2d_t",
-                {"input": x},
-                y,
-                _members(low, POOL2D),
-                over={"input": _pool_overlap(low)},
-            )
-        case LoweredPad():
-            yield _pad(layer.name, layer, low, x, y)
-        case LoweredAdd():
-            yield Call(
-                layer.name,
-                layer,
-                "add",
-                "tmb_add_s8",
-                "tmb_add_t",
-                {"a": x, "b": layer.inputs[1]},
-                y,
-                {
-                    "size": low.spread.size,
-                    **{name: attrs.asdict(getattr(low, name)) for name in ("ra", "rb", "ro")},
-                    "min": low.min,
-                    "max": low.max,
-                },
-                over={"a": ELEMENTWISE, "b": ELEMENTWISE},
-            )
-        case LoweredRequantize():
-            yield _requantize(layer.name, layer, low, x, y)
         case LoweredConcat():
             for k, part in enumerate(low.inputs):
                 source = layer.inputs[k]
                 if part.requantize is not None:
                     scaled = f"{layer.name}/scaled{k}"
                     added[scaled] = part.requantize.size
-                    yield _requantize(f"{layer.name}/requantize{k}", layer, part.requantize, source, scaled)
+                    name = f"{layer.name}/requantize{k}"
+                    yield _plain(name, layer, "requantize", part.requantize, (source,), scaled)
                     source = scaled
-                yield Call(
-                    f"{layer.name}/{k}",
-                    layer,
-                    "concat",
-                    "tmb_concat_s8",
-                    "tmb_concat_t",
-                    {"input": source},
-                    y,
-                    _members(part, CONCAT),
-                )
-        case LoweredSoftmax():
-            yield Call(
-                layer.name,
-                layer,
-                "softmax",
-                "tmb_softmax_s8",
-                "tmb_softmax_t",
-                {"input": x},
-                y,
-                _members(low, SOFTMAX),
-            )
+                yield _plain(f"{layer.name}/{k}", layer, "concat", part, (source,), y)
         case LoweredReshape():
             raise AssertionError("a reshape is no call")
+        case _:
+            op = "requantize" if isinstance(low, LoweredRequantize) else op_name(layer.op)
+            yield _plain(layer.name, layer, op, low, layer.inputs, y)
 
 
-def _pad(name: str, layer: Layer, low: LoweredPad, x: str, y: str) -> Call:
-    return Call(name, layer, "pad", "tmb_pad_s8", "tmb_pad_t", {"input": x}, y, _members(low, PAD))
-
-
-def _requantize(name: str, layer: Layer, low: LoweredRequantize, x: str, y: str) -> Call:
-    return Call(
-        name,
-        layer,
-        "requantize",
-        "tmb_requantize_s8",
-        "tmb_requantize_t",
-        {"input": x},
-        y,
-        attrs.asdict(low),
-        over={"input": ELEMENTWISE},
-    )
+def _plain(name: str, layer: Layer, op: str, low: Plain, inputs: Sequence[str], y: str) -> Call:
+    """A call of a kernel without weights."""
+    found = descriptor(low)
+    data = {}
+    if isinstance(low, LoweredLookup):
+        data["table"] = low.table
+    elif isinstance(low, LoweredConstant):
+        data["value"] = low.value
+    reads = dict(zip(found.inputs, inputs, strict=True))
+    return Call(name, layer, op, found.function, found.struct, reads, y, found.members, found.over, data=data)
 
 
 def _over(choice: Choice) -> dict[str, Overlap]:
     return {} if choice.overlap is None else {"input": choice.overlap}
-
-
-def _pool_overlap(low: LoweredPool2D) -> Overlap:
-    """A pixel may gather in its own place where the window starts there or behind; else it reads again."""
-    shape, out = (low.in_h, low.in_w, low.channels), (low.out_h, low.out_w, low.channels)
-    strides, before = (low.stride_h, low.stride_w), (low.pad_top, low.pad_left)
-    in_place = windows(shape, out, strides, before, reads="channel").allows(0)
-    return attrs.evolve(windows(shape, out, strides, before), stride=0 if in_place else None)
 
 
 def _members(low: object, names: str) -> dict[str, Any]:

@@ -45,7 +45,7 @@ class Step:
     symbol: str  # C name of the descriptor
     function: str
     struct: str
-    fields: Mapping[str, Any]  # int, str (a C expression) or a mapping of the same
+    fields: Mapping[str, Any]  # int, str (a C expression), a tuple of int or a mapping of all these
     inputs: tuple[str, ...]
     output: str
     macs: int = 0

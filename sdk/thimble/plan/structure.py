@@ -53,5 +53,7 @@ def _words(fields: Mapping[str, Any]) -> Iterator[str]:
     for name, value in sorted(fields.items()):
         if isinstance(value, Mapping):
             yield from (f"{name}.{word}" for word in _words(value))
+        elif isinstance(value, tuple):
+            yield f"{name}={','.join(map(str, value))}"
         else:
             yield f"{name}={value}"
