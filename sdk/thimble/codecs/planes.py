@@ -23,6 +23,7 @@ NO_PATCHES = 31  # in place of a Rice parameter
 _EQUATIONS = 40000  # that a search for the best shape and seed may cost, per plane
 _SEEDS = 4
 _SHAPES = 3
+_HOPE = 0.96  # of a raw plane's bits: less is not worth the equations
 _TRELLIS_WORDS = 48  # planes of more words go through elimination unless the trellis is asked for
 
 
@@ -106,8 +107,9 @@ def encode(
                 if rate is None and register is None:
                     made = [min(m, raw[p], key=_bits) for m, p in zip(made, group, strict=True)]
                 options.append(made)
-            for p, plane in zip(group, min(options, key=lambda o: sum(map(_bits, o))), strict=True):
-                planes[p] = plane
+            if options:
+                for p, plane in zip(group, min(options, key=lambda o: sum(map(_bits, o))), strict=True):
+                    planes[p] = plane
         candidates.append((sum(map(_bits, planes)), seed, planes))
     _, seed, planes = min(candidates, key=lambda c: c[:2])
     return Layout(tuple(plane.plane for plane in planes), seed), _write(planes)
@@ -118,14 +120,17 @@ def _bits(plane: _Stored) -> int:
 
 
 def _shapes(care: np.ndarray, rate: int | None, register: int | None) -> list[tuple[int, int]]:
-    """Rates and registers worth coding, best first."""
+    """Rates and registers worth coding, best first; none where a raw plane is hardly larger."""
     if rate is not None and register is not None:
         return [(rate, register)]
     if register == xor_viterbi.REGISTER:  # the trellis gets the most out of as many bits as matter
         left = max(int(np.count_nonzero(care)) - register, 0)
         return [(round(left * 32 * RATE_UNIT / len(care)), register)]
     found = xor_rate.choose(care, xor_network.REGISTERS if register is None else (register,))
-    return [(r if rate is None else rate, reg) for _, r, reg in found]
+    free = rate is None and register is None
+    return [
+        (r if rate is None else rate, reg) for bits, r, reg in found if not free or bits < _HOPE * len(care)
+    ]
 
 
 def _raw(bits: np.ndarray, plane: int) -> _Stored:
