@@ -14,25 +14,29 @@ from thimble.graph.graph import Graph
 from thimble.quantize.inputs import to_storage_layout
 from thimble.quantize.post_training import quantize
 
-_FORMATS = "MODEL is a .thimble or a .pt2 file"
+_FORMATS = "MODEL is a .thimble, a .tflite or a .pt2 file"
 
 
 def load_model(path: str | os.PathLike[str], calibration: str | os.PathLike[str] | None = None) -> Graph:
     """The quantised graph of a model file, told apart by its suffix.
 
     Args:
-        path: ``.thimble``, or ``.pt2`` (or a float ``.thimble``), which is quantised to int8 here.
+        path: ``.thimble``, ``.tflite`` or ``.pt2``; a float model is quantised to int8 here.
         calibration: an npz with samples ``x`` in the source model's layout; a float model needs them.
 
     Raises:
-        ModelError: what ``graph.io.load`` and ``load_program`` say; the suffix is unknown (TMB1114), or a
-            float model comes without samples (TMB1115).
+        ModelError: what ``graph.io.load``, ``load_tflite`` and ``load_program`` say; the suffix is unknown
+            (TMB1114), or a float model comes without samples (TMB1115).
         DataError: the samples do not suit.
     """
     path = Path(path)
     match path.suffix.lower():
         case ".thimble":
             graph = io.load(path)
+        case ".tflite":
+            from thimble.frontend.tflite.load import load_tflite
+
+            graph = load_tflite(path)
         case ".pt2":
             from thimble.frontend.load import load_program  # brings torch, which a .thimble needs not
 
