@@ -12,34 +12,32 @@ import numpy as np
 
 from thimble.errors import DataError
 from thimble.graph.graph import Graph
-from thimble.quantize.fixed_point import (
-    doubling_high_mul,
-    exp_on_negative_values,
-    reciprocal_of_one_plus,
-    rescale,
-    rounding_shift,
-)
+from thimble.quantize.fixed_point import rescale
+from thimble.quantize.kernels import elementwise, moving, pooling
+from thimble.quantize.kernels.softmax import softmax
 from thimble.quantize.lowering import (
-    ADD_LEFT_SHIFT,
-    SOFTMAX_INTEGER_BITS,
     Lowered,
     LoweredAdd,
     LoweredConcat,
+    LoweredConstant,
     LoweredConv2D,
     LoweredFullyConnected,
+    LoweredGather,
+    LoweredLookup,
+    LoweredMean,
+    LoweredMul,
     LoweredPad,
     LoweredPool2D,
     LoweredRequantize,
     LoweredReshape,
+    LoweredResize,
     LoweredSoftmax,
     Requant,
-    Rescale,
     lower,
 )
-from thimble.quantize.windows import conv2d, windows
+from thimble.quantize.windows import conv2d
 
 _CHUNK_ELEMENTS = 1 << 21  # of the largest intermediate array: keeps it near the cache
-_ACCUMULATOR_BITS = 12  # integer bits of a softmax's sum of exponentials
 
 
 def run(graph: Graph, x: np.ndarray | Sequence[np.ndarray]) -> list[np.ndarray]:
@@ -80,8 +78,10 @@ def run_layer(lowered: Lowered, inputs: Sequence[np.ndarray], shape: tuple[int, 
         shape: of the output, without the batch.
 
     Returns:
-        int8 ``(N, *shape)``.
+        int8 ``(N, *shape)``; of a constant ``(1, *shape)``.
     """
+    if isinstance(lowered, LoweredConstant):
+        return lowered.value.reshape(1, *shape)
     x = inputs[0]
     match lowered:
         case LoweredFullyConnected():
@@ -89,17 +89,27 @@ def run_layer(lowered: Lowered, inputs: Sequence[np.ndarray], shape: tuple[int, 
         case LoweredConv2D():
             y = _conv2d(lowered, x)
         case LoweredPool2D():
-            y = _average(lowered, x) if lowered.average else _maximum(lowered, x)
+            y = pooling.average(lowered, x) if lowered.average else pooling.maximum(lowered, x)
+        case LoweredMean():
+            y = pooling.mean(lowered, x)
         case LoweredPad():
-            y = _pad(lowered, x)
+            y = moving.pad(lowered, x)
         case LoweredAdd():
-            y = _add(lowered, x, inputs[1])
+            y = elementwise.add(lowered, x, inputs[1])
+        case LoweredMul():
+            y = elementwise.multiply(lowered, x, inputs[1])
         case LoweredRequantize():
-            y = _requantize(lowered, x)
+            y = elementwise.requantize(lowered, x)
+        case LoweredLookup():
+            y = lowered.table[x.astype(np.int64) + 128]
         case LoweredConcat():
-            y = _concat(lowered, inputs)
+            y = moving.concat(lowered, inputs)
+        case LoweredGather():
+            y = moving.gather(lowered, x)
+        case LoweredResize():
+            y = moving.resize(lowered, x)
         case LoweredSoftmax():
-            y = _softmax(lowered, x)
+            y = softmax(lowered, x)
         case LoweredReshape():
             y = x
     return y.reshape(len(x), *shape)
@@ -133,7 +143,9 @@ def _run_chunk(
     values = dict(zip(graph.inputs, batches, strict=True))
     for layer in graph.layers:
         inputs = [values[name] for name in layer.inputs]
-        values[layer.output] = run_layer(lowered[layer.name], inputs, graph.tensors[layer.output].shape)
+        shape = graph.tensors[layer.output].shape
+        y = run_layer(lowered[layer.name], inputs, shape)
+        values[layer.output] = np.broadcast_to(y, (len(batches[0]), *shape))
     return values
 
 
@@ -167,79 +179,10 @@ def _fully_connected(op: LoweredFullyConnected, x: np.ndarray) -> np.ndarray:
 
 def _conv2d(op: LoweredConv2D, x: np.ndarray) -> np.ndarray:
     if op.pad is not None:
-        x = _pad(op.pad, x)
+        x = moving.pad(op.pad, x)
     dtype = _exact_dtype(op.weights)
     kernel, stride = (op.kernel_h, op.kernel_w), (op.stride_h, op.stride_w)
     dilation = (op.dilation_h, op.dilation_w)
     return _finish(
         op.q, conv2d(x.astype(dtype), op.weights.astype(dtype), op.groups, kernel, stride, dilation)
     )
-
-
-def _pad(op: LoweredPad, x: np.ndarray) -> np.ndarray:
-    border = ((0, 0), (op.top, op.bottom), (op.left, op.right), (0, 0))
-    return np.pad(x, border, constant_values=op.value)
-
-
-def _pool_windows(op: LoweredPool2D, x: np.ndarray, filler: int) -> np.ndarray:
-    """Windows over a frame of ``filler`` just wide enough: ``(N, OH, OW, KH, KW, C)``."""
-    bottom = max(0, (op.out_h - 1) * op.stride_h + op.kernel_h - op.pad_top - op.in_h)
-    right = max(0, (op.out_w - 1) * op.stride_w + op.kernel_w - op.pad_left - op.in_w)
-    border = ((0, 0), (op.pad_top, bottom), (op.pad_left, right), (0, 0))
-    framed = np.pad(x, border, constant_values=filler)
-    view = windows(framed, (op.kernel_h, op.kernel_w), (op.stride_h, op.stride_w))
-    return view[:, : op.out_h, : op.out_w]
-
-
-def _maximum(op: LoweredPool2D, x: np.ndarray) -> np.ndarray:
-    view = _pool_windows(op, x, -128)
-    result = view[..., 0, 0, :]
-    for i, j in np.ndindex(op.kernel_h, op.kernel_w):
-        result = np.maximum(result, view[..., i, j, :])
-    return np.clip(result, op.min, op.max)
-
-
-def _average(op: LoweredPool2D, x: np.ndarray) -> np.ndarray:
-    wide = x.astype(np.int32)
-    total = _pool_windows(op, wide, 0).sum(axis=(3, 4), dtype=np.int32)
-    count = _pool_windows(op, np.ones((1, *x.shape[1:3], 1), np.int32), 0).sum(axis=(3, 4), dtype=np.int32)
-    magnitude = (np.abs(total) + count // 2) // count
-    return np.clip(np.where(total < 0, -magnitude, magnitude), op.min, op.max).astype(np.int8)
-
-
-def _rescale(r: Rescale, x: np.ndarray, left: int = 0) -> np.ndarray:
-    return rescale((x.astype(np.int64) - r.zero_point) << left, r.multiplier, r.shift)
-
-
-def _add(op: LoweredAdd, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    total = _rescale(op.ra, a, ADD_LEFT_SHIFT) + _rescale(op.rb, b, ADD_LEFT_SHIFT)
-    y = rescale(total, op.ro.multiplier, op.ro.shift) + op.ro.zero_point
-    return np.clip(y, op.min, op.max).astype(np.int8)
-
-
-def _requantize(op: LoweredRequantize, x: np.ndarray) -> np.ndarray:
-    return np.clip(_rescale(op.r, x) + op.zero_point, op.min, op.max).astype(np.int8)
-
-
-def _concat(op: LoweredConcat, inputs: Sequence[np.ndarray]) -> np.ndarray:
-    batch, first = len(inputs[0]), op.inputs[0]
-    result = np.empty((batch, first.rows, first.stride), np.int8)
-    for step, x in zip(op.inputs, inputs, strict=True):
-        values = x if step.requantize is None else _requantize(step.requantize, x)
-        result[:, :, step.at : step.at + step.bytes] = values.reshape(batch, step.rows, step.bytes)
-    return result
-
-
-def _softmax(op: LoweredSoftmax, x: np.ndarray) -> np.ndarray:
-    rows = x.reshape(len(x), op.rows, op.cols).astype(np.int64)
-    difference = rows - rows.max(axis=2, keepdims=True)
-    counts = difference >= op.diff_min
-    scaled = doubling_high_mul(np.where(counts, difference, 0) << op.shift, op.multiplier)
-    exponential = exp_on_negative_values(scaled, SOFTMAX_INTEGER_BITS)
-    total = np.where(counts, rounding_shift(exponential, _ACCUMULATOR_BITS), 0).sum(axis=2, keepdims=True)
-    # total = (1 + f) * 2^over with f in [0, 1): its reciprocal is 1 / (1 + f), shifted
-    headroom = 32 - np.frexp(total.astype(np.float64))[1].astype(np.int64)
-    over = _ACCUMULATOR_BITS - headroom
-    scale = reciprocal_of_one_plus((total << headroom) - (1 << 31))
-    y = rounding_shift(doubling_high_mul(scale, exponential), over + 31 - 8) - 128
-    return np.where(counts, np.clip(y, -128, 127), -128).astype(np.int8)

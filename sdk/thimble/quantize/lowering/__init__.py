@@ -13,29 +13,31 @@ from thimble.quantize.lowering.conv import LoweredConv2D
 from thimble.quantize.lowering.elementwise import (
     ADD_LEFT_SHIFT,
     LoweredAdd,
-    LoweredLookup,
     LoweredMul,
     LoweredRequantize,
     Spread,
 )
-from thimble.quantize.lowering.layers import Lowered, lower, lower_layer
+from thimble.quantize.lowering.gather import LoweredGather, LoweredResize
+from thimble.quantize.lowering.layers import KEEPS_QUANT, Lowered, lower, lower_layer
 from thimble.quantize.lowering.moving import (
     LoweredConcat,
     LoweredConcatInput,
     LoweredConstant,
-    LoweredGather,
     LoweredPad,
     LoweredReshape,
-    LoweredResize,
 )
 from thimble.quantize.lowering.pooling import LoweredMean, LoweredPool2D
 from thimble.quantize.lowering.softmax import SOFTMAX_INTEGER_BITS, SOFTMAX_QUANT, LoweredSoftmax
+from thimble.quantize.lowering.unary import LOGISTIC_QUANT, TANH_QUANT, LoweredLookup
 from thimble.quantize.lowering.weighted import LoweredFullyConnected, Requant, requantization_factors
 
 __all__ = [
     "ADD_LEFT_SHIFT",
+    "KEEPS_QUANT",
+    "LOGISTIC_QUANT",
     "SOFTMAX_INTEGER_BITS",
     "SOFTMAX_QUANT",
+    "TANH_QUANT",
     "Lowered",
     "LoweredAdd",
     "LoweredConcat",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import attrs
 import numpy as np
 
@@ -90,3 +92,32 @@ def check_fits(layer: Layer, values: tuple[int, ...], limit: int, what: str) -> 
 def where_of(layer: Layer) -> str:
     """The layer, and its source line where known, as errors name it."""
     return f"layer {layer.name}" + (f" ({layer.source})" if layer.source else "")
+
+
+def merge_axes(
+    shape: Sequence[int], steps: Sequence[Sequence[int]], limit: int = 2**32 - 1
+) -> list[tuple[int, tuple[int, ...]]]:
+    """The loops that walk arrays by given steps, as few as can be.
+
+    Args:
+        shape: of what is walked, in C order.
+        steps: for each array, one step for each axis.
+        limit: no loop becomes longer by merging.
+
+    Returns:
+        ``(length, (step of each array))`` of each loop, outermost first, at least one. Axes of length 1 are
+        dropped, neighbours along which every array steps on evenly become one.
+    """
+    loops: list[tuple[int, tuple[int, ...]]] = []
+    for axis in reversed(range(len(shape))):
+        length, step = shape[axis], tuple(array[axis] for array in steps)
+        if length == 1:
+            continue
+        if loops:
+            inner, inner_step = loops[-1]
+            even = all(outer == inner * s for outer, s in zip(step, inner_step, strict=True))
+            if even and inner * length <= limit:
+                loops[-1] = (inner * length, inner_step)
+                continue
+        loops.append((length, step))
+    return list(reversed(loops)) or [(1, (1,) * len(steps))]

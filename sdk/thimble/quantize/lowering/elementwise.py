@@ -1,4 +1,4 @@
-"""Element by element: sums, products, requantisation and tables."""
+"""Element by element: sums, differences, products and requantisation."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ import numpy as np
 
 from thimble.errors import ModelError
 from thimble.graph.graph import Layer, Tensor
-from thimble.graph.ops import Add, Clamp
-from thimble.quantize.lowering.common import Rescale, clamp_bounds, factor_of, quant_of, where_of
+from thimble.graph.ops import NO_CLAMP, Add, Clamp, Mul, Sub
+from thimble.graph.shapes import Shape, broadcast
+from thimble.quantize.lowering.common import Rescale, clamp_bounds, factor_of, merge_axes, quant_of, where_of
 
+MUL_SHIFT_MAX = 13  # a product of two differences to zero points has 17 bits with its sign
 ADD_LEFT_SHIFT = 20  # an addition's inputs are widened by this many bits before they are rescaled
 
 
@@ -80,16 +82,8 @@ class LoweredRequantize:
     max: int
 
 
-@attrs.frozen(eq=False)
-class LoweredLookup:
-    """``tmb_lookup_t``: ``y = table[x + 128]``."""
-
-    size: int
-    table: np.ndarray  # int8 [256]
-
-
-def lower_add(layer: Layer, op: Add, inputs: list[Tensor], output: Tensor) -> LoweredAdd:
-    """The integer form of an addition."""
+def lower_add(layer: Layer, op: Add | Sub, inputs: list[Tensor], output: Tensor) -> LoweredAdd:
+    """The integer form of a sum or difference."""
     a, b, y = quant_of(layer, inputs[0]), quant_of(layer, inputs[1]), quant_of(layer, output)
     twice = 2.0 * max(a.scale, b.scale)
     result = twice / ((1 << ADD_LEFT_SHIFT) * y.scale)
@@ -102,8 +96,8 @@ def lower_add(layer: Layer, op: Add, inputs: list[Tensor], output: Tensor) -> Lo
         )
     low, high = clamp_bounds(op.clamp, y)
     return LoweredAdd(
-        spread=Spread(1, output.size, 0, 1, 0, 1),
-        subtract=False,
+        spread=spread_of(layer, inputs[0].shape, inputs[1].shape),
+        subtract=isinstance(op, Sub),
         ra=Rescale(*factor_of(layer, a.scale / twice), a.zero_point),
         rb=Rescale(*factor_of(layer, b.scale / twice), b.zero_point),
         ro=Rescale(*factor_of(layer, result), y.zero_point),
@@ -112,10 +106,69 @@ def lower_add(layer: Layer, op: Add, inputs: list[Tensor], output: Tensor) -> Lo
     )
 
 
+def lower_mul(layer: Layer, op: Mul, inputs: list[Tensor], output: Tensor) -> LoweredMul:
+    """The integer form of a product."""
+    a, b, y = quant_of(layer, inputs[0]), quant_of(layer, inputs[1]), quant_of(layer, output)
+    # TFLite multiplies and divides the scales in float32
+    factor = float(np.float32(a.scale) * np.float32(b.scale) / np.float32(y.scale))
+    multiplier, shift = factor_of(layer, factor)
+    if shift > MUL_SHIFT_MAX:
+        raise ModelError(
+            "TMB1202",
+            f"the output scale {y.scale:g} is too small beside the inputs' {a.scale:g} and {b.scale:g}",
+            where=where_of(layer),
+            hint="the calibration data leaves this product almost zero; calibrate on other data",
+        )
+    low, high = clamp_bounds(op.clamp, y)
+    return LoweredMul(
+        spread=spread_of(layer, inputs[0].shape, inputs[1].shape),
+        a_zero=a.zero_point,
+        b_zero=b.zero_point,
+        multiplier=multiplier,
+        shift=shift,
+        zero_point=y.zero_point,
+        min=low,
+        max=high,
+    )
+
+
+def spread_of(layer: Layer, a: Shape, b: Shape) -> Spread:
+    """Two loops that walk two shapes broadcast against each other.
+
+    Axes along which both inputs step on as one array are merged; at most two may be left.
+
+    Raises:
+        ModelError: more are left (TMB1202).
+    """
+    shape = broadcast(a, b)
+    axes = merge_axes(shape, (_steps(a, shape), _steps(b, shape)))
+    if len(axes) > 2:
+        raise ModelError(
+            "TMB1202",
+            f"shapes {a} and {b} cannot be broadcast together in two loops",
+            where=where_of(layer),
+            hint="repeat the smaller operand along leading or trailing axes only, or resize it before",
+        )
+    (rows, (a_row, b_row)), (cols, (a_col, b_col)) = [(1, (0, 0))] * (2 - len(axes)) + axes
+    return Spread(rows, cols, a_row, a_col, b_row, b_col)
+
+
+def _steps(shape: Shape, wide: Shape) -> tuple[int, ...]:
+    """Elements from one index to the next along each axis of ``wide``; 0 where the shape is repeated."""
+    steps, step = [], 1
+    for own, size in zip(reversed((1,) * (len(wide) - len(shape)) + shape), reversed(wide), strict=True):
+        steps.append(step if own == size else 0)
+        step *= own
+    return tuple(reversed(steps))
+
+
 def lower_requantize(layer: Layer, x: Tensor, output: Tensor, clamp: Clamp) -> LoweredRequantize:
     """The integer form of a change of quantisation, with a clamp."""
     before, after = quant_of(layer, x), quant_of(layer, output)
-    multiplier, shift = factor_of(layer, before.scale / after.scale)
+    # TFLite's RELU divides the scales in float32, its QUANTIZE in float64
+    exact = clamp == NO_CLAMP
+    quotient = before.scale / after.scale
+    multiplier, shift = factor_of(layer, quotient if exact else float(np.float32(quotient)))
     if shift > 31 - 9:  # a difference to the zero point has 9 bits
         raise ModelError(
             "TMB1202",

@@ -1,4 +1,4 @@
-"""Operators that move elements and compute nothing new: padding, concatenation, gathering, copies."""
+"""Operators that move elements and compute nothing new: padding, concatenation, copies."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import attrs
 import numpy as np
 
 from thimble.graph.graph import Layer, Tensor
-from thimble.graph.ops import Concat
+from thimble.graph.ops import Concat, Padding, Pair
 from thimble.graph.shapes import concat_axis
 from thimble.quantize.lowering.common import U8_MAX, U16_MAX, check_fits, quant_of
 from thimble.quantize.lowering.elementwise import LoweredRequantize, lower_requantize
@@ -54,30 +54,6 @@ class LoweredConcat:
     inputs: tuple[LoweredConcatInput, ...]
 
 
-@attrs.frozen
-class LoweredGather:
-    """``tmb_gather_t``: a transposition, slice or repetition: for every index of ``shape``, in C order,
-    ``y = x[at + sum(index[k] * step[k])]``; at most 5 dimensions."""
-
-    shape: tuple[int, ...]
-    step: tuple[int, ...]
-    at: int
-
-
-@attrs.frozen
-class LoweredResize:
-    """``tmb_resize_t``: row ``y`` of the output is the input's row ``(2 * y * in_h + half_h) / (2 * out_h)``,
-    or its last, columns alike; lowering has checked that these are TFLite's neighbours."""
-
-    in_h: int
-    in_w: int
-    channels: int
-    out_h: int
-    out_w: int
-    half_h: int  # 0, or in_h with half_pixel_centers
-    half_w: int
-
-
 @attrs.frozen(eq=False)
 class LoweredConstant:
     """``tmb_constant_t``: copies the value from the image."""
@@ -92,13 +68,13 @@ class LoweredReshape:
     size: int
 
 
-def lower_pad(layer: Layer, x: Tensor, padding: tuple[int, int, int, int]) -> LoweredPad:
-    """The integer form of a frame around ``x``."""
+def lower_pad(layer: Layer, x: Tensor, padding: Padding, interior: Pair = (0, 0)) -> LoweredPad:
+    """The integer form of a frame around ``x``, and between its elements."""
     top, bottom, left, right = padding
-    check_fits(
-        layer, (x.shape[0] + top + bottom, x.shape[1] + left + right, x.shape[2]), U16_MAX, "padded sizes"
-    )
-    check_fits(layer, padding, U8_MAX, "padding")
+    steps = (interior[0] + 1, interior[1] + 1)
+    sizes = [(n - 1) * step + 1 for n, step in zip(x.shape, steps, strict=False)]
+    check_fits(layer, (sizes[0] + top + bottom, sizes[1] + left + right, x.shape[2]), U16_MAX, "padded sizes")
+    check_fits(layer, (*padding, *steps), U8_MAX, "padding")
     return LoweredPad(
         in_h=x.shape[0],
         in_w=x.shape[1],
@@ -108,6 +84,8 @@ def lower_pad(layer: Layer, x: Tensor, padding: tuple[int, int, int, int]) -> Lo
         left=left,
         right=right,
         value=quant_of(layer, x).zero_point,
+        step_h=steps[0],
+        step_w=steps[1],
     )
 
 

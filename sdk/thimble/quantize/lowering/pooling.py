@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import math
+
 import attrs
 
+from thimble.errors import ModelError
 from thimble.graph.graph import Layer, Tensor
-from thimble.graph.ops import AvgPool2D, MaxPool2D
+from thimble.graph.ops import AvgPool2D, MaxPool2D, Mean
+from thimble.quantize.fixed_point import INT32_MAX
 from thimble.quantize.lowering.common import (
     U8_MAX,
     U16_MAX,
     check_fits,
     clamp_bounds,
+    factor_of,
     quant_of,
+    where_of,
 )
 
 
@@ -42,10 +48,12 @@ class LoweredPool2D:
 
 @attrs.frozen
 class LoweredMean:
-    """``tmb_mean_t``: of an input ``[outer][count][inner]`` the rescaled sum over ``count``.
+    """``tmb_mean_t``: of an input ``[outer][count][inner]`` the mean over ``count``.
 
-    ``y = clamp(rescale(sum(x) + bias, multiplier, shift) + zero_point, -128, 127)`` in TFLite's own
-    arithmetic for MEAN; what it is exactly, ``interpreter`` shows.
+    ``y = clamp(rescale(sum(x) + bias, multiplier, shift) + zero_point, -128, 127)``. ``bias`` is ``-count``
+    times the input's zero point. The division lies in the multiplier: with ``b = floor(log2(count))`` more
+    bits, TFLite's multiplier of the quotient of the scales is divided by ``count``, cut off. So a mean is
+    rounded once, as the output.
     """
 
     outer: int
@@ -77,4 +85,31 @@ def lower_pool2d(layer: Layer, op: MaxPool2D | AvgPool2D, x: Tensor, output: Ten
         pad_left=op.padding[2],
         min=low,
         max=high,
+    )
+
+
+def lower_mean(layer: Layer, op: Mean, x: Tensor, output: Tensor) -> LoweredMean:
+    """The integer form of a mean."""
+    before, after = quant_of(layer, x), quant_of(layer, output)
+    first, last = op.axes[0], op.axes[-1]
+    count = math.prod(x.shape[first : last + 1])
+    multiplier, shift = factor_of(layer, before.scale / after.scale)
+    widened = min(count.bit_length() - 1, 32, 31 + shift)
+    multiplier, shift = (multiplier << widened) // count, shift - widened
+    if (255 * count) << max(shift, 0) > INT32_MAX:
+        raise ModelError(
+            "TMB1202",
+            f"the mean of {count} elements of scale {before.scale:g} with scale {after.scale:g} needs more "
+            "than 32 bits",
+            where=where_of(layer),
+            hint="average fewer elements at once, or calibrate on other data",
+        )
+    return LoweredMean(
+        outer=math.prod(x.shape[:first]),
+        count=count,
+        inner=math.prod(x.shape[last + 1 :]),
+        bias=-count * before.zero_point,
+        multiplier=multiplier,
+        shift=shift,
+        zero_point=after.zero_point,
     )

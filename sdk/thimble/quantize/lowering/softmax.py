@@ -8,6 +8,7 @@ import attrs
 
 from thimble.errors import ModelError
 from thimble.graph.graph import Layer, Quant, Tensor
+from thimble.graph.ops import Softmax
 from thimble.quantize.fixed_point import INT32_MAX, round_half_away
 from thimble.quantize.lowering.common import quant_of, where_of
 
@@ -30,7 +31,7 @@ class LoweredSoftmax:
     diff_min: int
 
 
-def lower_softmax(layer: Layer, x: Tensor, output: Tensor) -> LoweredSoftmax:
+def lower_softmax(layer: Layer, op: Softmax, x: Tensor, output: Tensor) -> LoweredSoftmax:
     """The integer form of a softmax."""
     if quant_of(layer, output) != SOFTMAX_QUANT:
         raise ModelError(
@@ -40,13 +41,14 @@ def lower_softmax(layer: Layer, x: Tensor, output: Tensor) -> LoweredSoftmax:
             hint="give its output tensor Quant(1 / 256, -128)",
         )
     fraction_bits = 31 - SOFTMAX_INTEGER_BITS
-    real = min(quant_of(layer, x).scale * 2**fraction_bits, float(INT32_MAX))
+    real = min(op.beta * quant_of(layer, x).scale * 2**fraction_bits, float(INT32_MAX))
     if real <= 1.0 or x.shape[-1] > 4096:  # sums of exponentials have 12 integer bits
         raise ModelError(
             "TMB1202",
-            f"softmax over {x.shape[-1]} elements of scale {quant_of(layer, x).scale:g} is outside its range",
+            f"softmax of {op.beta:g} times {x.shape[-1]} elements of scale {quant_of(layer, x).scale:g} is "
+            "outside its range",
             where=where_of(layer),
-            hint="at most 4096 elements, and an input scale above 2^-26",
+            hint="at most 4096 elements, and beta times the input scale above 2^-26",
         )
     fraction, shift = math.frexp(real)
     multiplier = round_half_away(fraction * 2**31)
