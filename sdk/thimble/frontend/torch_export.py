@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import re
 import warnings
 from collections.abc import Mapping
@@ -12,22 +13,23 @@ import numpy as np
 import torch
 from torch import nn
 from torch.export import ExportedProgram
-from torch.export.graph_signature import InputKind
+from torch.export.graph_signature import InputKind, OutputKind
 
 from thimble.errors import ModelError
+from thimble.frontend import elementwise, operators, recurrent, shaping  # noqa: F401  they fill HANDLERS
 from thimble.frontend.builder import Builder, Call, Value, image_value, in_order
+from thimble.frontend.handlers import HANDLERS
 from thimble.frontend.hints import hint_for
-from thimble.frontend.operators import HANDLERS
 from thimble.graph.fuse import fuse_activations
 from thimble.graph.graph import Graph
-from thimble.graph.validate import validate
+from thimble.graph.validate import MAX_ELEMENTS, validate
 
 _TORCH = str(Path(torch.__file__).parent)
 _FRAME = re.compile(r'File "(?P<file>[^"]+)", line (?P<line>\d+), in [^\n]*\n\s*(?P<code>[^\n]*)')
 _SEQUENCE_OPERATIONS = {"aten.conv1d", "aten.max_pool1d", "aten.avg_pool1d", "aten.adaptive_avg_pool1d"}
 
 
-def from_module(module: nn.Module, example_input: Any, name: str) -> Graph:
+def from_module(module: nn.Module, example_input: Any, name: str, *, states: int = 0) -> Graph:
     """Imports a module as a float Graph.
 
     The module is exported in evaluation mode and left as it was. BatchNorm stays a layer, Dropout is
@@ -38,6 +40,8 @@ def from_module(module: nn.Module, example_input: Any, name: str) -> Graph:
         example_input: a float tensor with the batch in front, of the size that the firmware will see, e.g.
             ``torch.zeros(1, 1, 28, 28)``; or a tuple of them.
         name: of the graph; the generated C is named after it.
+        states: how many of the last inputs are states, which the last results renew: a step of a recurrent
+            network, ``forward(x, h) -> (y, h)``. Buffers that forward changes are states too.
 
     Returns:
         A validated graph. Images ``(N, C, H, W)`` become ``(H, W, C)``, and ``meta["input_layout"]`` says so;
@@ -63,7 +67,7 @@ def from_module(module: nn.Module, example_input: Any, name: str) -> Graph:
     finally:
         for part, training in modes.items():
             part.training = training
-    return from_program(program, name)
+    return from_program(program, name, states=states)
 
 
 def _export(module: nn.Module, examples: tuple[torch.Tensor, ...], name: str) -> ExportedProgram:
@@ -94,30 +98,48 @@ def _first_line(error: Exception) -> str:
     return f"{type(error).__name__}: {(str(error).strip() or '(no message)').splitlines()[0]:.300}"
 
 
-def from_program(program: ExportedProgram, name: str) -> Graph:
+def from_program(program: ExportedProgram, name: str, *, states: int = 0) -> Graph:
     """Imports an exported program, e.g. of ``torch.export.load``; otherwise as ``from_module``."""
-    return _Importer(program, name).graph()
+    if _changes_buffers(program):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            program = program.run_decompositions({})  # names what is written back
+    return _Importer(program, name, states).graph()
+
+
+def _changes_buffers(program: ExportedProgram) -> bool:
+    buffers = set(program.graph_signature.inputs_to_buffers)
+    return any(
+        isinstance(node.target, torch._ops.OpOverload)
+        and node.target._schema.is_mutable
+        and isinstance(node.args[0], torch.fx.Node)
+        and node.args[0].name in buffers
+        for node in program.graph.nodes
+        if node.op == "call_function" and node.args
+    )
 
 
 class _Importer:
-    def __init__(self, program: ExportedProgram, name: str) -> None:
+    def __init__(self, program: ExportedProgram, name: str, states: int) -> None:
         self.program = program
         self.name = name
+        self.state_count = states
+        self.buffers: dict[str, Value] = {}  # changed ones by name, as they are before a run
         self.builder = Builder()
         self.values: dict[torch.fx.Node, Any] = {}  # Value, torch.Tensor (constant), or what get_attr gives
-        self.inputs: list[str] = []
+        self.inputs: list[Value] = []
         self.layouts: set[str] = set()
         self.parameters: set[str] = set()
         self.batch = 0
 
     def graph(self) -> Graph:
         self._signature()
-        outputs: tuple[str, ...] = ()
+        results: list[tuple[str, Any]] = []  # the buffer that it renews, if any, and the value
         for node in self.program.graph.nodes:
             if node.op == "call_function":
                 self.values[node] = self._call(node)
             elif node.op == "output":
-                outputs = self._outputs(node)
+                results = self._results(node)
             elif node.op != "placeholder":
                 raise self._unsupported(node, str(node.target))
         state = self.program.state_dict
@@ -129,17 +151,32 @@ class _Importer:
             raise ModelError(
                 "TMB1101", "the model has no weights", where=f"model {self.name}", hint="nothing to compress"
             )
-        graph = self.builder.graph(self.name, tuple(self.inputs), outputs, meta)
+        inputs, outputs, states = self._ends(results)
+        graph = self.builder.graph(self.name, inputs, outputs, meta, states)
         return validate(fuse_activations(graph), f"model {self.name}")
 
     def _signature(self) -> None:
         """Constants and inputs, as the placeholders name them."""
         nodes = {node.name: node for node in self.program.graph.nodes if node.op == "placeholder"}
         constants = {**self.program.constants, **self.program.state_dict}
+        changed = set(self.program.graph_signature.buffers_to_mutate.values())
         for spec in self.program.graph_signature.input_specs:
             node = nodes[spec.arg.name]
             if spec.kind == InputKind.USER_INPUT:
-                self.values[node] = self._input(node)
+                self.values[node] = value = self._input(node)
+                if value is not None:
+                    self.inputs.append(value)
+            elif spec.target in changed:
+                if torch.count_nonzero(constants[spec.target]):
+                    raise ModelError(
+                        "TMB1101",
+                        f"the state {spec.target} does not begin with zeros",
+                        where=f"model {self.name}",
+                        hint="reset it to zeros before the export, or keep its start as an offset",
+                    )
+                self.values[node] = before = self._input(node)
+                if before is not None:
+                    self.buffers[spec.target] = before
             else:
                 self.values[node] = constants[spec.target].detach().cpu()
                 if spec.kind == InputKind.PARAMETER and node.users:
@@ -167,13 +204,15 @@ class _Importer:
         else:
             tensor = b.input(node.name, tuple(shape))
             value = Value(tensor, np.arange(int(np.prod(shape))).reshape(shape))
-        self.inputs.append(tensor)
         return value
 
     def _call(self, node: torch.fx.Node) -> Any:
         operation = _operation(node)
         if operation == "aten.sym_size":
             return _size(node.meta["val"])
+        if node.target is operator.getitem:
+            source, at = node.args
+            return self.values[source][at]  # type: ignore[index]
         arguments = self._arguments(node)
         if not any(isinstance(a, Value) for a in _leaves(arguments)):
             return self._constant(node)
@@ -205,33 +244,78 @@ class _Importer:
     def _constant(self, node: torch.fx.Node) -> Any:
         """An operation on parameters and buffers alone, such as a mask times a weight: computed here."""
         assert callable(node.target)
+        size = getattr(node.meta.get("val"), "numel", int)()
+        if not isinstance(size, int) or size > MAX_ELEMENTS:
+            raise self._refused(f"a constant of {size} elements", f"at most {MAX_ELEMENTS} can be held")
         args = [_map(a, self._value) for a in node.args]
         kwargs = {key: _map(a, self._value) for key, a in node.kwargs.items()}
         with torch.no_grad():
             return node.target(*args, **kwargs)
 
-    def _outputs(self, node: torch.fx.Node) -> tuple[str, ...]:
-        outputs = []
-        for result in _leaves(node.args[0]):
-            value = self.values.get(result)
-            if not isinstance(value, Value) or value.tensor in self.inputs:
-                raise ModelError(
-                    "TMB1101",
-                    "an output is not computed from the input",
-                    where=f"model {self.name}",
-                    hint="return the last layer's result, or a tuple of results",
-                )
-            image = len(value.shape) == 3 and in_order(value.index.transpose(1, 2, 0))
-            sequence = len(value.shape) == 2 and in_order(value.index.T)
-            if not (image or sequence or in_order(value.index)):
-                raise ModelError(
-                    "TMB1101",
-                    "an output would have to be rearranged in memory",
-                    where=f"model {self.name}",
-                    hint="return it before permuting or flattening it",
-                )
-            outputs.append(value.tensor)
-        return tuple(outputs)
+    def _results(self, node: torch.fx.Node) -> list[tuple[str, Any]]:
+        specs = self.program.graph_signature.output_specs
+        renewed = [s.target if s.kind == OutputKind.BUFFER_MUTATION else "" for s in specs]
+        leaves = [self.values.get(result) for result in _leaves(node.args[0])]
+        return [(target or "", value) for target, value in zip(renewed, leaves, strict=True)]
+
+    def _ends(
+        self, results: list[tuple[str, Any]]
+    ) -> tuple[tuple[str, ...], tuple[str, ...], tuple[tuple[str, str], ...]]:
+        """The graph's inputs, outputs and states."""
+        outputs = [value for target, value in results if not target]
+        count = self.state_count
+        if not 0 <= count < min(len(self.inputs), len(outputs)) and count:
+            raise self._refused(
+                f"{count} states need {count + 1} inputs and outputs; "
+                f"there are {len(self.inputs)} and {len(outputs)}",
+                "forward takes x and the states, and returns its results and the states renewed",
+            )
+        pairs = [(self.buffers[target], value) for target, value in results if target in self.buffers]
+        if count:
+            pairs += zip(self.inputs[-count:], outputs[-count:], strict=True)
+            outputs = outputs[:-count]
+        states = tuple((before.tensor, self._renewed(before, after)) for before, after in pairs)
+        inputs = self.inputs[: len(self.inputs) - count]
+        return tuple(v.tensor for v in inputs), tuple(self._output(v) for v in outputs), states
+
+    def _renewed(self, before: Value, after: Any) -> str:
+        """The tensor that holds a state after a run, stored as the one before it."""
+        if not isinstance(after, Value) or after.index.size != before.index.size:
+            raise self._refused(
+                f"the state {before.tensor} is not renewed by a value of its shape",
+                "return as many states as forward takes, in the same order",
+            )
+        index = np.empty(after.index.size, np.int64)
+        index[before.index.reshape(-1)] = after.index.reshape(-1)
+        call = Call("a state", f"{before.tensor}.next", "", {})
+        tensor = self.builder.stored(
+            call, after.tensor, index.reshape(self.builder.tensors[before.tensor].shape)
+        )
+        if self.builder.is_layer_output(tensor):
+            return tensor
+        raise self._refused(
+            f"the state {before.tensor} is renewed by an input as it is",
+            "give the state what a layer computes",
+        )
+
+    def _output(self, value: Any) -> str:
+        if not isinstance(value, Value) or not self.builder.is_layer_output(value.tensor):
+            raise self._refused(
+                "an output is not computed from the input",
+                "return the last layer's result, or a tuple of results",
+            )
+        whole = value.index.size == self.builder.tensors[value.tensor].size
+        image = len(value.shape) == 3 and in_order(value.index.transpose(1, 2, 0))
+        sequence = len(value.shape) == 2 and in_order(value.index.T)
+        if whole and (image or sequence or in_order(value.index)):
+            return value.tensor
+        call = Call("an output", "output", "", {})
+        if len(value.shape) == 3 and value.batch == 0:
+            return self.builder.as_image(call, value)
+        return self.builder.stored(call, value.tensor, value.index)
+
+    def _refused(self, what: str, hint: str) -> ModelError:
+        return ModelError("TMB1101", what, where=f"model {self.name}", hint=hint)
 
     def _unsupported(self, node: torch.fx.Node, operation: str) -> ModelError:
         name, source = _layer_name(node, operation), source_line(node)

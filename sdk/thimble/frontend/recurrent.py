@@ -1,0 +1,158 @@
+"""GRU and LSTM, unrolled over a sequence of fixed length, or one step of a cell.
+
+Every step reads the same weights, and its layers are alike: the quantiser gives them the same scales, so
+the firmware stores them once. All steps' products with the input are one 1x1 convolution over time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from thimble.frontend.builder import Builder, Call, Value
+from thimble.frontend.elementwise import arithmetic, unary
+from thimble.frontend.handlers import handles
+from thimble.frontend.operators import dense
+from thimble.frontend.shaping import joined, pieces
+from thimble.graph.ops import Add, Mul, Sub
+
+
+def gru_step(b: Builder, call: Call, gates: Value, h: Value, weight: Any, bias: Any) -> Value:
+    """One step of a GRU (Cho et al. 2014, arXiv 1406.1078, in cuDNN's variant): the next state ``(H,)``.
+
+    Args:
+        gates: the input's part, ``W x + b`` of shape ``(3H,)``: reset, update, new.
+        h: the state ``(H,)``.
+        weight, bias: of the state's part, float ``[3H, H]`` and ``[3H]`` or None.
+    """
+    size = h.index.size
+    hidden = dense(b, call, h, weight, bias, "hidden")
+    from_x, new_x = pieces(b, call, gates, 0, (2 * size, size))
+    from_h, new_h = pieces(b, call, hidden, 0, (2 * size, size))
+    both = unary(b, call, arithmetic(b, call, Add(), from_x, from_h, "gates"), "logistic", suffix="gates")
+    reset, update = pieces(b, call, both, 0, (size, size))
+    candidate = arithmetic(b, call, Add(), new_x, arithmetic(b, call, Mul(), reset, new_h, "reset"), "new")
+    new = unary(b, call, candidate, "tanh", suffix="new")
+    change = arithmetic(b, call, Mul(), update, arithmetic(b, call, Sub(), h, new, "change"), "update")
+    return arithmetic(b, call, Add(), new, change, "state")
+
+
+def lstm_step(
+    b: Builder, call: Call, gates: Value, h: Value, c: Value, weight: Any, bias: Any
+) -> tuple[Value, Value]:
+    """One step of an LSTM (Gers et al. 2000): the next state and cell, ``(H,)`` each.
+
+    Args:
+        gates: the input's part, ``W x + b`` of shape ``(4H,)``: input, forget, output, cell.
+        h, c: the state and the cell ``(H,)``.
+        weight, bias: of the state's part, float ``[4H, H]`` and ``[4H]`` or None, in the gates' order.
+    """
+    size = h.index.size
+    hidden = dense(b, call, h, weight, bias, "hidden")
+    total = arithmetic(b, call, Add(), gates, hidden, "gates")
+    three, candidate = pieces(b, call, total, 0, (3 * size, size))
+    i, f, o = pieces(b, call, unary(b, call, three, "logistic", suffix="gates"), 0, (size,) * 3)
+    g = unary(b, call, candidate, "tanh", suffix="new")
+    kept, added = arithmetic(b, call, Mul(), f, c, "forget"), arithmetic(b, call, Mul(), i, g, "input")
+    c = arithmetic(b, call, Add(), kept, added, "cell")
+    return arithmetic(b, call, Mul(), o, unary(b, call, c, "tanh", suffix="cell"), "state"), c
+
+
+def unrolled(
+    b: Builder, call: Call, x: Value, states: Sequence[Value], weights: Sequence[Any], reverse: bool
+) -> tuple[list[Value], list[Value]]:
+    """One layer in one direction over ``x`` of shape ``(T, I)``: the outputs by time, and the last states.
+
+    Args:
+        states: ``[h]`` for a GRU, ``[h, c]`` for an LSTM, ``(H,)`` each.
+        weights: input, state ``[G, I]``, ``[G, H]``, and both biases ``[G]`` or None.
+    """
+    w_x, w_h, b_x, b_h = weights
+    steps = x.shape[0]
+    states = list(states)
+    gates = dense(b, call, x, w_x, b_x, "input")
+    parts = pieces(b, call, gates, 0, (1,) * steps)
+    outputs: list[Value] = []
+    for part in reversed(parts) if reverse else parts:
+        gate = Value(part.tensor, part.index.reshape(-1))
+        if len(states) == 1:
+            states = [gru_step(b, call, gate, states[0], w_h, b_h)]
+        else:
+            states = list(lstm_step(b, call, gate, states[0], states[1], w_h, b_h))
+        outputs.append(states[0])
+    return (outputs[::-1] if reverse else outputs), states
+
+
+@handles("aten.gru", "aten.lstm")
+def recurrent(b: Builder, call: Call) -> list[Value]:
+    x = call.arguments.get("input")  # None: of packed sequences
+    if not isinstance(x, Value) or x.batch != (0 if call["batch_first"] else 1) or len(x.shape) != 2:
+        raise call.unsupported(
+            f"a recurrent layer over {x.source_shape if isinstance(x, Value) else 'packed sequences'}",
+            "give it (N, T, F) with batch_first=True, of a fixed length T",
+        )
+    lstm = call.operation == "aten.lstm"
+    given = list(call["hx"]) if lstm else [call["hx"]]
+    directions = 2 if call["bidirectional"] else 1
+    per_cell = len(call["params"]) // (call["num_layers"] * directions)
+    if per_cell not in (2, 4):
+        raise call.unsupported("an LSTM with projections", "leave out proj_size")
+    last: list[list[Value]] = []
+    time = Value(x.tensor, x.index)
+    for layer in range(call["num_layers"]):
+        results = []
+        for direction in range(directions):
+            at = layer * directions + direction
+            weights = _weights(call["params"][at * per_cell : (at + 1) * per_cell], lstm)
+            size = weights[1].shape[1]
+            start = [_state(b, call, state, at, size) for state in given]
+            outputs, states = unrolled(b, call, time, start, weights, direction == 1)
+            last.append(states)
+            rows = [Value(v.tensor, v.index.reshape(1, -1)) for v in outputs]
+            results.append(joined(b, call, rows, 0))
+        time = joined(b, call, results, 1)
+    final = [
+        joined(b, call, [Value(s[k].tensor, s[k].index.reshape(1, -1)) for s in last], 0)
+        for k in range(len(given))
+    ]
+    return [Value(time.tensor, time.index, x.batch), *(Value(v.tensor, v.index, 1) for v in final)]
+
+
+def _weights(params: Sequence[Any], lstm: bool) -> list[Any]:
+    """Input and state weights and biases, an LSTM's gates in the order input, forget, output, cell."""
+    weights = [*params, None, None][:4]
+    if not lstm:
+        return weights
+    return [
+        None if w is None else w.reshape(4, -1, *w.shape[1:])[[0, 1, 3, 2]].reshape(w.shape) for w in weights
+    ]
+
+
+def _state(b: Builder, call: Call, given: Any, at: int, size: int) -> Value:
+    """The initial state ``(H,)`` of the cell number ``at``, of ``(cells, N, H)``."""
+    if isinstance(given, np.ndarray):
+        row = given.reshape(given.shape[0], -1, size)[at, 0]
+        return Value(b.constant(call, row), np.arange(size))
+    cells = given.index.size // size
+    rows = pieces(b, call, Value(given.tensor, given.index.reshape(cells, size)), 0, (1,) * cells)
+    return Value(rows[at].tensor, rows[at].index.reshape(-1))
+
+
+@handles("aten.gru_cell", "aten.lstm_cell")
+def cell(b: Builder, call: Call) -> Value | list[Value]:
+    lstm = call.operation == "aten.lstm_cell"
+    x = call["input"]
+    given = list(call["hx"]) if lstm else [call["hx"]]
+    names = ("w_ih", "w_hh", "b_ih", "b_hh")
+    weights = _weights([call[name] for name in names], lstm)
+    if not isinstance(x, Value):
+        raise call.unsupported("a recurrent cell over a constant", "feed it an activation")
+    states = [
+        _state(b, call, v[None] if isinstance(v, np.ndarray) else v, 0, weights[1].shape[1]) for v in given
+    ]
+    gates = dense(b, call, x, weights[0], weights[2], "input")
+    if not lstm:
+        return gru_step(b, call, gates, states[0], weights[1], weights[3])
+    return list(lstm_step(b, call, gates, states[0], states[1], weights[1], weights[3]))
