@@ -6,9 +6,9 @@ import pytest
 from quantized_networks import NETWORKS, Builder, lenet
 from thimble.codecs import CODECS, decode
 from thimble.errors import RecipeError
-from thimble.plan.choose import OBJECTIVES
 from thimble.plan.image import narrowest
 from thimble.plan.make import all_ways, make_plan
+from thimble.plan.objective import OBJECTIVES
 
 
 @pytest.mark.parametrize("core", ["cortex-m4", "cortex-m0", "rv32imac"])

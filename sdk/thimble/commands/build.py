@@ -107,14 +107,14 @@ def flash_bytes(plan: Plan, board: Board) -> int:
             where=f"{board.name} ({board.title})",
             hint="python -m bench.measure_runtime measures every core",
         )
-    return plan.bounds.code + plan.image_bytes
+    return plan.flash_bytes
 
 
 def check_fit(plan: Plan, board: Board) -> dict[str, Any]:
     """``fits``, ``flash`` and ``ram`` of a plan on a board, bytes; raises FitError if it does not fit."""
     flash = {"need": flash_bytes(plan, board), "have": board.flash_bytes}
     assert plan.bounds is not None
-    ram = {"need": plan.arena_bytes + plan.bounds.stack + STATIC_BYTES, "have": board.ram_bytes}
+    ram = {"need": plan.ram_bytes, "have": board.ram_bytes}
     short = [
         (kind, f"{sizes['need']:,} bytes of {kind}, there are {sizes['have']:,}")
         for kind, sizes in (("flash", flash), ("RAM", ram))
@@ -132,7 +132,6 @@ def check_fit(plan: Plan, board: Board) -> dict[str, Any]:
     return facts
 
 
-STATIC_BYTES = 8  # the model's own struct: two pointers
 HINTS = {
     "flash": "prune further, use fewer bits, build with --optimize size, or take a board with more flash",
     "RAM": "use smaller feature maps or strides early in the network, or take a board with more RAM",

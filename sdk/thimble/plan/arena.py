@@ -55,10 +55,11 @@ def align(n: int, to: int = ALIGNMENT) -> int:
 def largest_live_set(buffers: Iterable[Buffer]) -> int:
     """Lower bound in bytes on any arena for these buffers."""
     buffers = list(buffers)
-    return max((_live(buffers, step) for step in {b.first for b in buffers}), default=0)
+    return max((live_bytes(buffers, step) for step in {b.first for b in buffers}), default=0)
 
 
-def _live(buffers: Sequence[Buffer], step: int) -> int:
+def live_bytes(buffers: Iterable[Buffer], step: int) -> int:
+    """The least that can hold what lives at a step, outputs laid over their dying inputs; bytes."""
     live = {b.name: b for b in buffers if b.first <= step <= b.last}
     total = sum(align(b.bytes) for b in live.values())
     for b in live.values():

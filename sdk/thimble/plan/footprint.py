@@ -7,14 +7,15 @@ function of the runtime with its bytes, its frame and what it calls.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import attrs
 
-from thimble.plan.plan import Bounds, Choice, Step
+from thimble.plan.calls import Call
+from thimble.plan.plan import Bounds, Step
 
 _TABLE = Path(__file__).with_name("runtime_costs.json")
 
@@ -27,6 +28,7 @@ class Footprint:
     nodes: Mapping[str, Mapping[str, Any]]
     structs: Mapping[str, int]
     model: Mapping[str, int]
+    reach: dict[str, set[str]] = attrs.field(factory=dict, init=False)  # what was asked for so far
 
     @property
     def largest(self) -> int:
@@ -35,17 +37,21 @@ class Footprint:
 
     def bytes_of(self, roots: Iterable[str]) -> int:
         """Flash of everything that these functions and objects reach, each counted once."""
-        return sum(self.nodes[name]["bytes"] for name in self._reached(roots))
+        reached: set[str] = set().union(*(self._reached(root) for root in roots))
+        return sum(self.nodes[name]["bytes"] for name in reached)
 
-    def _reached(self, roots: Iterable[str]) -> set[str]:
+    def _reached(self, root: str) -> set[str]:
+        if root in self.reach:
+            return self.reach[root]
         reached: set[str] = set()
-        todo = list(roots)
+        todo = [root]
         while todo:
             name = todo.pop()
             if name not in reached:
                 reached.add(name)
                 node = self.nodes[name]
                 todo += [*node.get("calls", ()), *node.get("jumps", ()), *node.get("uses", ())]
+        self.reach[root] = reached
         return reached
 
     def stack_of(self, function: str, source: str | None = None) -> int:
@@ -74,15 +80,38 @@ def footprint(core: str) -> Footprint | None:
     return Footprint(table["compilers"][arch], entry["nodes"], entry["structs"], entry["model"])
 
 
-def code_bytes(core: str, choices: Iterable[Choice]) -> int:
-    """Flash of the kernels and decoders that these choices need, each counted once; 0 on a core that was not
-    measured. A function that was not counts as the core's largest, so that nothing is chosen for it."""
+def code_bytes(core: str, functions: Iterable[str]) -> int:
+    """Flash of these kernels and decoders and all that they reach, each counted once; 0 on a core that was
+    not measured. A function that was not counts as the core's largest, so that nothing is chosen for it."""
     known = footprint(core)
     if known is None:
         return 0
-    roots = {name for choice in choices for name in (choice.function, choice.source) if name is not None}
+    roots = set(functions)
     measured = roots & known.nodes.keys()
     return known.bytes_of(measured) + len(roots - measured) * known.largest
+
+
+def stack_bytes(core: str, function: str, source: str | None = None) -> int:
+    """Upper bound in bytes on the stack while one kernel runs; 0 where core or function was not measured."""
+    known = footprint(core)
+    if known is None or function not in known.nodes or (source is not None and source not in known.nodes):
+        return 0
+    return known.model["run_stack"] + known.stack_of(function, source)
+
+
+def init_stack(core: str) -> int:
+    """Upper bound in bytes on the stack while the model is initialised; 0 on a core that was not measured."""
+    known = footprint(core)
+    return known.model["init_stack"] + known.stack_of("tmb_image_check") if known else 0
+
+
+def model_bytes(core: str, steps: Sequence[Call | Step]) -> int:
+    """Flash of what is generated for a model: its functions and its kernels' descriptors."""
+    known = footprint(core)
+    if known is None:
+        return 0
+    descriptors = sum(known.structs.get(step.struct, 0) for step in steps)
+    return known.model["fixed"] + known.model["step"] * len(steps) + descriptors
 
 
 def bounds(core: str, steps: Iterable[Step]) -> Bounds | None:
@@ -95,13 +124,8 @@ def bounds(core: str, steps: Iterable[Step]) -> Bounds | None:
     roots = {"tmb_image_check", *(name for call in calls for name in call if name is not None)}
     if not roots <= known.nodes.keys():
         return None
-    model = known.model["fixed"] + known.model["step"] * len(steps)
-    descriptors = sum(known.structs[step.struct] for step in steps)
-    stack = max(known.stack_of(function, source) for function, source in calls)
     return Bounds(
-        code=known.bytes_of(roots) + model + descriptors,
-        stack=max(
-            known.model["run_stack"] + stack, known.model["init_stack"] + known.stack_of("tmb_image_check")
-        ),
+        code=known.bytes_of(roots) + model_bytes(core, steps),
+        stack=max(init_stack(core), *(stack_bytes(core, function, source) for function, source in calls)),
         compiler=known.compiler,
     )

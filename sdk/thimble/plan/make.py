@@ -3,52 +3,86 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import partial
+
+import attrs
 
 from thimble.codecs import scratch_bytes
 from thimble.errors import RecipeError
 from thimble.graph.graph import Graph
-from thimble.plan.arena import Arena, Buffer, place
+from thimble.plan.arena import Arena, place
+from thimble.plan.buffers import Steps, list_buffers
 from thimble.plan.calls import Call, Calls, list_calls
 from thimble.plan.candidates import encode_layers, refusal
-from thimble.plan.choose import choose
+from thimble.plan.choose import Costs, choose
 from thimble.plan.describe import comment
-from thimble.plan.footprint import bounds, code_bytes
+from thimble.plan.footprint import bounds, code_bytes, init_stack, model_bytes, stack_bytes
 from thimble.plan.image import Image, LayerConstants, build
 from thimble.plan.names import unique_c_names
+from thimble.plan.objective import UNLIMITED, Limits
+from thimble.plan.objective import objective as find_objective
 from thimble.plan.options import options
 from thimble.plan.order import lean_order
-from thimble.plan.overlap import Overlap
-from thimble.plan.plan import Choice, Plan, Step
+from thimble.plan.plan import STATIC_BYTES, Choice, Plan, Step
 from thimble.plan.structure import describe
 from thimble.quantize.lowering import LoweredConv2D, LoweredFullyConnected, lower
 
 AUTO = "auto"
+_ATTEMPTS = 4  # at limits that gaps in the arena keep from being met
 
 
 def make_plan(
-    graph: Graph, core: str, objective: str = "balanced", codecs: str | Mapping[str, str] = AUTO
+    graph: Graph,
+    core: str,
+    objective: str = "balanced",
+    codecs: str | Mapping[str, str] = AUTO,
+    limits: Limits = UNLIMITED,
 ) -> Plan:
     """Plans a quantised graph.
 
     Args:
         graph: quantised, one input and one output.
         core: a target's name, e.g. ``"cortex-m4"``.
-        objective: ``size``, ``speed`` or ``balanced``.
+        objective: ``size``, ``speed`` or ``balanced``; ``plan.objective`` says what they mean.
         codecs: ``"auto"``, one codec for every layer, or one per layer's name (others are auto).
+        limits: what the plan should fit. It comes before the objective; where nothing fits, the plan is one
+            that comes close.
 
     Raises:
         ModelError: the graph cannot run in integers.
         RecipeError: TMB3020 a codec that is unknown or cannot store its layer, TMB3021 an unknown layer,
             TMB3022 an unknown objective.
     """
+    goal = find_objective(objective)
     graph = lean_order(graph)
     ways, candidates = all_ways(graph, core)
     wanted = _wanted(graph, codecs)
     for name, codec in wanted.items():
         _check_codec(graph, name, codec, ways[name])
-    choices = choose(ways, objective, wanted, partial(code_bytes, core))
-    return plan_with(graph, core, objective, choices, candidates, ways)
+    costs = _costs(graph, core, ways)
+    for _ in range(_ATTEMPTS):
+        choices = choose(ways, goal, wanted, costs, limits)
+        plan = plan_with(graph, core, objective, choices, candidates, ways)
+        lost = plan.arena_bytes - plan.arena.live_bytes  # to gaps, which choices do not know of
+        if limits.ram is None or not lost or plan.ram_bytes <= limits.ram:
+            break
+        limits = attrs.evolve(limits, ram=limits.ram - lost)
+    return plan
+
+
+def _costs(graph: Graph, core: str, ways: Ways) -> Costs:
+    """What every plan of the graph needs, and what each choice adds."""
+    listed = list_calls(graph, lower(graph), {name: options[0] for name, options in ways.items()})
+    steps = Steps(listed.calls, list_buffers(graph, listed))
+    others = [call.function for call in listed.calls if call.weights is None]
+    weights = sum(call.weights.bytes for call in listed.calls if call.weights is not None)
+    return Costs(
+        code=lambda functions: code_bytes(core, ["tmb_image_check", *functions, *others]),
+        arena=steps.needed,
+        stack=lambda choice: stack_bytes(core, choice.function, choice.source),
+        flash=len(build(layer_constants(listed), "").data) - weights + model_bytes(core, listed.calls),
+        arena_floor=steps.floor() + STATIC_BYTES,
+        stack_floor=max([init_stack(core), *(stack_bytes(core, name) for name in others)]),
+    )
 
 
 Ways = Mapping[str, Sequence[Choice]]
@@ -79,7 +113,7 @@ def plan_with(
     """The plan that follows from one choice per layer."""
     listed = list_calls(graph, lower(graph), choices)
     image = build(layer_constants(listed), describe(graph, listed))
-    buffers = tuple(_buffers(graph, listed))
+    buffers = list_buffers(graph, listed)
     arena = place(buffers)
     symbols = unique_c_names([call.name for call in listed.calls], prefix="op_")
     weighted = [call.name for call in listed.calls if call.weights is not None]
@@ -146,40 +180,6 @@ def layer_constants(listed: Calls) -> list[LayerConstants]:
         for call in listed.calls
         if call.weights is not None and call.requant is not None
     ]
-
-
-def _buffers(graph: Graph, listed: Calls) -> list[Buffer]:
-    first = {listed.root[name]: 0 for name in graph.inputs}
-    last = dict(first)
-    size: dict[str, int] = {}
-    for name, n in listed.sizes.items():
-        root = listed.root.get(name, name)
-        size[root] = max(size.get(root, 0), n)
-    for k, call in enumerate(listed.calls):
-        first.setdefault(call.writes, k)
-        last[call.writes] = max(last.get(call.writes, k), k)
-        for name in call.reads.values():
-            last[name] = k
-    for name in graph.outputs:
-        last[listed.root[name]] = len(listed.calls)
-    buffers = []
-    for k, call in enumerate(listed.calls):
-        if call.weights is not None and call.weights.scratch:
-            buffers.append(Buffer(f"{call.name}/scratch", call.weights.scratch, k, k))
-    over = {call.writes: _over(call) for k, call in enumerate(listed.calls) if first[call.writes] == k}
-    for name, start in first.items():
-        buffers.append(Buffer(name, size[name], start, last[name], over.get(name, {})))
-    return buffers
-
-
-def _over(call: Call) -> dict[str, Overlap]:
-    """How the output may lie over each tensor that the call reads, in all the ways in which it reads it."""
-    rules: dict[str, Overlap | None] = {}
-    for member, tensor in call.reads.items():
-        rule = call.over.get(member)
-        known = rules.get(tensor, rule)
-        rules[tensor] = None if known is None or rule is None else known & rule
-    return {tensor: rule for tensor, rule in rules.items() if rule is not None}
 
 
 def _step(call: Call, symbol: str, graph: Graph, image: Image, arena: Arena, section: int) -> Step:

@@ -13,6 +13,8 @@ from thimble.plan.arena import Arena, Buffer
 from thimble.plan.image import Image
 from thimble.plan.overlap import Overlap
 
+STATIC_BYTES = 8  # the model's own struct: two pointers
+
 
 @attrs.frozen(eq=False)
 class Choice:
@@ -86,6 +88,16 @@ class Plan:
     @property
     def arena_bytes(self) -> int:
         return self.arena.bytes
+
+    @property
+    def flash_bytes(self) -> int:
+        """Image and code, an upper bound; without code on a core that was not measured."""
+        return self.image_bytes + (self.bounds.code if self.bounds else 0)
+
+    @property
+    def ram_bytes(self) -> int:
+        """Arena, stack and static data, an upper bound; without stack on a core that was not measured."""
+        return self.arena_bytes + STATIC_BYTES + (self.bounds.stack if self.bounds else 0)
 
     @property
     def image_bytes(self) -> int:
