@@ -10,16 +10,27 @@ from collections.abc import Callable
 
 import attrs
 
+from thimble.compress.rewrites.exact.activations import fuse_activations
+from thimble.compress.rewrites.exact.clamps import open_clamps
 from thimble.compress.rewrites.exact.constants import drop_unread, fold_constants, shrink_constants
 from thimble.compress.rewrites.exact.count import count
+from thimble.compress.rewrites.exact.identities import remove_identities
+from thimble.compress.rewrites.exact.moves import merge_moves
+from thimble.compress.rewrites.exact.padding import crop_windows, fuse_padding
 from thimble.compress.rewrites.exact.removal import remove_channels
 from thimble.graph.graph import Graph
 from thimble.graph.validate import validate
 
 REWRITES: tuple[Callable[[Graph], Graph], ...] = (
     fold_constants,
+    remove_identities,
+    merge_moves,
+    fuse_padding,
+    fuse_activations,
     drop_unread,
     remove_channels,
+    crop_windows,
+    open_clamps,
     shrink_constants,
 )
 

@@ -116,12 +116,19 @@ def _requantized(graph: Graph, layer: Layer, sums: Interval) -> Interval:
 
 
 def table_of(graph: Graph, layer: Layer) -> np.ndarray:
-    """What an element-wise layer with one input makes of each of -128 .. 127: int8 ``[256]``."""
-    small = {
-        name: attrs.evolve(graph.tensors[name], shape=(256,)) for name in (layer.inputs[0], layer.output)
-    }
-    lowered = lower_layer(attrs.evolve(graph, tensors=small), layer)
-    return run_layer(lowered, [np.arange(LEAST, MOST + 1, dtype=np.int8)[None]], (256,))[0]
+    """What a layer with one input that works element by element makes of each of -128 .. 127.
+
+    Returns:
+        int8 ``[256]``.
+    """
+    ends = (layer.inputs[0], layer.output)
+    single = {}
+    for name in ends:
+        tensor = graph.tensors[name]
+        single[name] = attrs.evolve(tensor, shape=(1,) * len(tensor.shape))
+    lowered = lower_layer(attrs.evolve(graph, tensors=single), layer)
+    values = np.arange(LEAST, MOST + 1, dtype=np.int8)
+    return run_layer(lowered, [values.reshape(-1, *single[ends[0]].shape)], (1,)).reshape(256)
 
 
 def _through_table(graph: Graph, layer: Layer, x: Interval) -> Interval:
