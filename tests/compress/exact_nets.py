@@ -6,8 +6,8 @@ from typing import Any
 
 import attrs
 import numpy as np
-from quantized_networks import Builder
 
+from quantized_networks import Builder
 from thimble.graph.graph import Graph, Quant
 from thimble.graph.ops import (
     NO_CLAMP,

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from thimble.commands.inputs import read_arrays
+from thimble.compress.rewrites.exact import optimize
 from thimble.errors import DataError, ModelError
 from thimble.graph import io
 from thimble.graph.graph import Graph
@@ -18,7 +19,10 @@ _FORMATS = "MODEL is a .thimble, a .tflite or a .pt2 file"
 
 
 def load_model(path: str | os.PathLike[str], calibration: str | os.PathLike[str] | None = None) -> Graph:
-    """The quantised graph of a model file, told apart by its suffix.
+    """The quantised graph of a model file, told apart by its suffix, with nothing dead left in.
+
+    A quantised ``.thimble`` is returned as it lies there: another one of its structure has to become an image
+    for the code that was generated from it, whatever channels are dead in either.
 
     Args:
         path: ``.thimble``, ``.tflite`` or ``.pt2``; a float model is quantised to int8 here.
@@ -33,6 +37,8 @@ def load_model(path: str | os.PathLike[str], calibration: str | os.PathLike[str]
     match path.suffix.lower():
         case ".thimble":
             graph = io.load(path)
+            if graph.is_quantized:
+                return graph
         case ".tflite":
             from thimble.frontend.tflite.load import load_tflite
 
@@ -46,7 +52,7 @@ def load_model(path: str | os.PathLike[str], calibration: str | os.PathLike[str]
                 "TMB1114", f"{path.suffix or path.name!r} is no model format", where=str(path), hint=_FORMATS
             )
     if graph.is_quantized:
-        return graph
+        return optimize(graph)
     if calibration is None:
         raise ModelError(
             "TMB1115",
@@ -55,7 +61,7 @@ def load_model(path: str | os.PathLike[str], calibration: str | os.PathLike[str]
             hint="pass --inputs x.npz with a few hundred samples x",
         )
     samples = to_storage_layout(graph, _samples(Path(calibration)), graph.inputs[0])
-    return quantize(graph, samples.astype(np.float32))
+    return optimize(quantize(graph, samples.astype(np.float32)))
 
 
 def _samples(path: Path) -> np.ndarray:
