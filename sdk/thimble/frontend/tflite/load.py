@@ -12,7 +12,7 @@ from thimble.frontend.tflite import moves, simple, weighted
 from thimble.frontend.tflite.build import Build, Call, activation_quant
 from thimble.frontend.tflite.hints import INT8_HINT, operator_hint
 from thimble.frontend.tflite.names import cleaned
-from thimble.frontend.tflite.reader import read_model
+from thimble.frontend.tflite.reader import parse, read_bytes
 from thimble.frontend.tflite.source import SourceOperator, SourceTensor
 from thimble.graph.graph import Graph, Quant
 from thimble.graph.ops import Add, Mul, Sub
@@ -87,7 +87,17 @@ def load_tflite(path: str | os.PathLike[str]) -> Graph:
             that is not supported (TMB1101), weights that are NaN or infinite (TMB1102), or a quantisation
             that cannot be used (TMB1121).
     """
-    model = read_model(path)
+    return load_bytes(read_bytes(path), Path(path).name, os.fspath(path))
+
+
+def load_bytes(data: bytes, source: str = "model.tflite", where: str = "") -> Graph:
+    """As ``load_tflite``, of a file's bytes.
+
+    Args:
+        source: the file's name, which also names the graph.
+        where: what errors name beside the operator.
+    """
+    model = parse(data, where)
     build = Build(model)
     inputs = _inputs(build)
     for operator in model.operators:
@@ -96,16 +106,16 @@ def load_tflite(path: str | os.PathLike[str]) -> Graph:
     if not inputs or not outputs:
         raise ModelError("TMB1120", "the model has no input or no output", hint="convert the model again")
     meta: dict[str, Any] = {
-        "source": Path(path).name,
+        "source": source,
         "input_layout": "NHWC",
         "input_types": [model.tensors[index].dtype for index in model.inputs],
         "output_types": [model.tensors[index].dtype for index in model.outputs],
     }
     if build.parameters:
         meta["parameters"] = build.parameters
-    name = cleaned(Path(path).stem, "model")
+    name = cleaned(Path(source).stem, "model")
     graph = Graph(name, build.tensors, tuple(build.layers), inputs, outputs, meta)
-    return validate(graph, os.fspath(path))
+    return validate(graph, where)
 
 
 def _operator(build: Build, operator: SourceOperator) -> None:

@@ -41,26 +41,27 @@ _NO_SCALES = np.empty(0, "<f4")
 _NO_POINTS = np.empty(0, "<i8")
 
 
-def read_model(path: str | os.PathLike[str]) -> SourceModel:
-    """The model in a ``.tflite`` file.
-
-    Raises:
-        ModelError: the file cannot be read (TMB1110), is larger than 512 MiB or no intact ``.tflite`` file
-            (TMB1120), or has several subgraphs (TMB1101).
-    """
-    where = os.fspath(path)
+def read_bytes(path: str | os.PathLike[str]) -> bytes:
+    """A file's content, or what ``parse`` refuses as too large; ModelError TMB1110 where it cannot be read."""
     try:
         with Path(path).open("rb") as file:
-            data = file.read(MAX_FILE + 1)
+            return file.read(MAX_FILE + 1)
     except OSError as error:
         raise ModelError(
-            "TMB1110", f"cannot read the file: {error.strerror}", where=where, hint="check the path"
+            "TMB1110", f"cannot read the file: {error.strerror}", where=os.fspath(path), hint="check the path"
         ) from None
-    return parse(data, where)
 
 
 def parse(data: bytes, where: str = "") -> SourceModel:
-    """As ``read_model``, of bytes; ``where`` is named in errors."""
+    """The model in the bytes of a ``.tflite`` file.
+
+    Args:
+        where: what to name in errors.
+
+    Raises:
+        ModelError: it is larger than 512 MiB or no intact ``.tflite`` file (TMB1120), or has several
+            subgraphs (TMB1101).
+    """
     try:
         if len(data) > MAX_FILE:
             raise DamagedError(f"it is larger than {MAX_FILE >> 20} MiB")
