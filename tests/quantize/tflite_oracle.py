@@ -4,282 +4,223 @@ from __future__ import annotations
 
 from typing import Any
 
-import flatbuffers
+import attrs
 import numpy as np
-import tflite
+from layers import random_inputs
 
+from tflite_writer import Writer, run_reference
+from thimble.errors import ModelError
 from thimble.graph.graph import Graph, Layer, Quant, Tensor
 from thimble.graph.ops import (
+    NO_CLAMP,
     Activation,
     Add,
     AvgPool2D,
+    Clamp,
     Concat,
+    Constant,
     Conv2D,
     FullyConnected,
     MaxPool2D,
+    Mean,
+    Mul,
     Pad,
+    Padding,
+    Pair,
     Reshape,
+    ResizeNearest,
+    Slice,
     Softmax,
+    Sub,
+    Transpose,
+    Unary,
 )
+from thimble.graph.shapes import Shape
+from thimble.quantize.interpreter import run
+from thimble.quantize.lowering import lower
 
-try:
-    from ai_edge_litert import interpreter as runtime
-except ImportError:
-    from tflite_runtime import interpreter as runtime
-
-_ACTIVATION = {
-    (None, None): tflite.ActivationFunctionType.NONE,
-    (0.0, None): tflite.ActivationFunctionType.RELU,
-    (-1.0, 1.0): tflite.ActivationFunctionType.RELU_N1_TO_1,
-    (0.0, 6.0): tflite.ActivationFunctionType.RELU6,
+_ACTIVATION: dict[Clamp, str] = {
+    NO_CLAMP: "NONE",
+    (0.0, None): "RELU",
+    (-1.0, 1.0): "RELU_N1_TO_1",
+    (0.0, 6.0): "RELU6",
 }
 FUSED = list(_ACTIVATION)  # the clamps that a .tflite file can fuse
-_TYPES = {"int8": tflite.TensorType.INT8, "int32": tflite.TensorType.INT32}
+_UNARY: dict[str, tuple[str, dict[str, Any]]] = {
+    "logistic": ("LOGISTIC", {}),
+    "tanh": ("TANH", {}),
+    "hard_swish": ("HARD_SWISH", {}),
+    "leaky_relu": ("LEAKY_RELU", {}),
+    "gelu": ("GELU", {"approximate": False}),
+    "gelu_tanh": ("GELU", {"approximate": True}),
+    "exp": ("EXP", {}),
+    "abs": ("ABS", {}),
+}
+UNARY = list(_UNARY)  # the functions that the reference kernels know for int8
 
 
 def run_tflite(graph: Graph, batches: list[np.ndarray]) -> list[np.ndarray]:
     """What TFLite's reference kernels compute for int8 ``(N, *shape)`` inputs."""
-    writer = _Writer(len(batches[0]))
-    content = writer.model(graph)
-    interpreter = runtime.Interpreter(
-        model_content=content,
-        experimental_op_resolver_type=runtime.OpResolverType.BUILTIN_REF,
-        num_threads=1,
-    )
-    interpreter.allocate_tensors()
-    for detail, batch in zip(interpreter.get_input_details(), batches, strict=True):
-        interpreter.set_tensor(detail["index"], batch)
-    interpreter.invoke()
-    return [interpreter.get_tensor(detail["index"]) for detail in interpreter.get_output_details()]
+    return run_reference(_Model(graph, len(batches[0])).content, batches)
 
 
-class _Writer:
-    def __init__(self, batch: int) -> None:
-        self.builder = flatbuffers.Builder(1024)
+def agree(graph: Graph, seed: int, batch: int = 2) -> None:
+    """Random inputs over the whole range give the same bits here and there."""
+    inputs = random_inputs(graph, np.random.default_rng(seed), batch)
+    ours, theirs = run(graph, inputs), run_tflite(graph, inputs)
+    assert len(ours) == len(theirs)
+    for a, b in zip(ours, theirs, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def same_padding(size: Shape, kernel: Pair, stride: Pair, dilation: Pair = (1, 1)) -> Padding:
+    """What TFLite's SAME pads."""
+    same = []
+    for axis in (0, 1):
+        reach = dilation[axis] * (kernel[axis] - 1) + 1
+        total = max(0, (-(-size[axis] // stride[axis]) - 1) * stride[axis] + reach - size[axis])
+        same += [total // 2, total - total // 2]
+    return same[0], same[1], same[2], same[3]
+
+
+def refused(graph: Graph) -> str | None:
+    """Why the graph cannot be lowered; None if it can."""
+    try:
+        lower(graph)
+    except ModelError as error:
+        return error.what
+    return None
+
+
+class _Model:
+    def __init__(self, graph: Graph, batch: int) -> None:
+        self.w = Writer()
         self.batch = batch
-        self.buffers: list[bytes] = [b""]
-        self.tensors: list[int] = []
         self.index: dict[str, int] = {}
-        self.codes: list[int] = []
-        self.operators: list[int] = []
-
-    def model(self, graph: Graph) -> bytes:
+        constants = {layer.output for layer in graph.layers if isinstance(layer.op, Constant)}
         for tensor in graph.tensors.values():
-            self.activation(tensor)
+            if tensor.name not in constants:
+                self.index[tensor.name] = self.activation(tensor)
         for layer in graph.layers:
             self.layer(graph, layer)
-        b = self.builder
-        tensors = self.offsets(self.tensors)
-        operators = self.offsets(self.operators)
-        inputs = self.ints([self.index[name] for name in graph.inputs])
-        outputs = self.ints([self.index[name] for name in graph.outputs])
-        tflite.SubGraphStart(b)
-        tflite.SubGraphAddTensors(b, tensors)
-        tflite.SubGraphAddInputs(b, inputs)
-        tflite.SubGraphAddOutputs(b, outputs)
-        tflite.SubGraphAddOperators(b, operators)
-        subgraph = tflite.SubGraphEnd(b)
-        subgraphs = self.offsets([subgraph])
-        codes = self.offsets([self.operator_code(code) for code in self.codes])
-        buffers = self.offsets([self.buffer(data) for data in self.buffers])
-        tflite.ModelStart(b)
-        tflite.ModelAddVersion(b, 3)
-        tflite.ModelAddOperatorCodes(b, codes)
-        tflite.ModelAddSubgraphs(b, subgraphs)
-        tflite.ModelAddBuffers(b, buffers)
-        b.Finish(tflite.ModelEnd(b), b"TFL3")
-        return bytes(b.Output())
+        inputs, outputs = ([self.index[name] for name in names] for names in (graph.inputs, graph.outputs))
+        self.content = self.w.finish(inputs, outputs)
 
     def layer(self, graph: Graph, layer: Layer) -> None:
-        op = layer.op
+        op, y, w = layer.op, graph.tensors[layer.output], self.w
+        if isinstance(op, Constant):
+            assert y.quant is not None
+            value = layer.params["value"][None]
+            self.index[y.name] = w.constant(value, y.quant.scale, y.quant.zero_point)
+            return
+        x = graph.tensors[layer.inputs[0]]
         inputs = [self.index[name] for name in layer.inputs]
-        output = self.index[layer.output]
-        x, y = graph.tensors[layer.inputs[0]], graph.tensors[layer.output]
+        output = self.index[y.name]
+        fused = {"activation": _ACTIVATION[op.clamp]} if hasattr(op, "clamp") and op.clamp in FUSED else {}
         match op:
             case FullyConnected():
                 inputs += self.parameters(layer, x, layer.weight, 0)
-                self.operator("FULLY_CONNECTED", inputs, output, "FullyConnectedOptions", clamp=op.clamp)
+                w.op("FULLY_CONNECTED", inputs, output, **fused)
             case Conv2D():
-                if any(op.padding):
-                    inputs = [self.padded(x, op.padding)]
-                depthwise = op.groups == x.shape[2] and op.groups > 1
-                options: dict[str, Any] = {
-                    "Padding": tflite.Padding.VALID,
-                    "StrideH": op.stride[0],
-                    "StrideW": op.stride[1],
-                    "DilationHFactor": op.dilation[0],
-                    "DilationWFactor": op.dilation[1],
-                }
-                if depthwise:
-                    options["DepthMultiplier"] = y.shape[2] // x.shape[2]
-                    weight = np.moveaxis(layer.weight[..., 0], 0, -1)[None]
-                    inputs += self.parameters(layer, x, weight, 3)
-                    self.operator(
-                        "DEPTHWISE_CONV_2D", inputs, output, "DepthwiseConv2DOptions", options, op.clamp
-                    )
-                else:
-                    inputs += self.parameters(layer, x, layer.weight, 0)
-                    self.operator("CONV_2D", inputs, output, "Conv2DOptions", options, op.clamp)
+                self.conv2d(layer, op, x, y, fused)
             case MaxPool2D() | AvgPool2D():
-                name = "MAX_POOL_2D" if isinstance(op, MaxPool2D) else "AVERAGE_POOL_2D"
-                options = {
-                    "Padding": tflite.Padding.SAME if any(op.padding) else tflite.Padding.VALID,
-                    "StrideH": op.stride[0],
-                    "StrideW": op.stride[1],
-                    "FilterHeight": op.kernel[0],
-                    "FilterWidth": op.kernel[1],
-                }
-                self.operator(name, inputs, output, "Pool2DOptions", options, op.clamp)
+                code = "MAX_POOL_2D" if isinstance(op, MaxPool2D) else "AVERAGE_POOL_2D"
+                window = {"filter_height": op.kernel[0], "filter_width": op.kernel[1]}
+                padding = "SAME" if any(op.padding) else "VALID"
+                w.op(code, inputs, output, padding=padding, **_strides(op.stride), **window, **fused)
             case Pad():
-                self.operator("PAD", [*inputs, self.paddings(op.padding)], output, "PadOptions")
-            case Add():
-                self.operator("ADD", inputs, output, "AddOptions", clamp=op.clamp)
+                w.op("PAD", [*inputs, self.paddings(op.padding)], output)
+            case Add() | Sub() | Mul():
+                w.op(type(op).__name__.upper(), inputs, output, **fused)
+            case Mean():
+                axes = w.constant([axis + 1 for axis in op.axes])
+                w.op("MEAN", [*inputs, axes], output, keep_dims=op.keep_dims)
             case Concat():
                 inputs = [self.requantized(graph.tensors[name], y.quant) for name in layer.inputs]
-                axis = op.axis if op.axis < 0 else op.axis + 1
-                self.operator(
-                    "CONCATENATION", inputs, output, "ConcatenationOptions", {"Axis": axis}, (None, None)
-                )
+                w.op("CONCATENATION", inputs, output, axis=op.axis if op.axis < 0 else op.axis + 1)
             case Softmax():
-                self.operator("SOFTMAX", inputs, output, "SoftmaxOptions", {"Beta": 1.0})
+                w.op("SOFTMAX", inputs, output, beta=op.beta)
+            case Unary():
+                code, options = _UNARY[op.function]
+                options = {"alpha": op.alpha} if op.function == "leaky_relu" else options
+                w.op(code, inputs, output, **options)
             case Reshape():
-                shape = np.array([self.batch, *y.shape], np.int32)
-                self.operator("RESHAPE", [*inputs, self.constant("shape", shape)], output, "ReshapeOptions")
-            case Activation():
-                name, options_name = (
-                    ("RELU", "") if op.clamp == (0.0, None) else ("QUANTIZE", "QuantizeOptions")
+                w.op("RESHAPE", [*inputs, w.constant([self.batch, *y.shape])], output)
+            case Transpose():
+                w.op("TRANSPOSE", [*inputs, w.constant([0, *(axis + 1 for axis in op.axes)])], output)
+            case Slice():
+                limits = ((0, op.begin), (self.batch, op.end), (1, op.stride))
+                w.op(
+                    "STRIDED_SLICE",
+                    [*inputs, *(w.constant([first, *rest]) for first, rest in limits)],
+                    output,
                 )
-                self.operator(name, inputs, output, options_name)
+            case ResizeNearest():
+                options = {"align_corners": op.align_corners, "half_pixel_centers": op.half_pixel_centers}
+                w.op("RESIZE_NEAREST_NEIGHBOR", [*inputs, w.constant(list(op.size))], output, **options)
+            case Activation():
+                w.op("QUANTIZE" if op.clamp == NO_CLAMP else _ACTIVATION[op.clamp], inputs, output)
             case _:
                 raise NotImplementedError(op)
+
+    def conv2d(self, layer: Layer, op: Conv2D, x: Tensor, y: Tensor, fused: dict[str, str]) -> None:
+        w, source = self.w, self.index[x.name]
+        padding = _named_padding(op, x, y)
+        if padding is None:
+            source, padding = self.padded(x, op.padding), "VALID"
+        options = {
+            **{"padding": padding, **_strides(op.stride), **fused},
+            **{"dilation_h_factor": op.dilation[0], "dilation_w_factor": op.dilation[1]},
+        }
+        if op.groups == x.shape[2] and op.groups > 1:
+            weight = np.moveaxis(layer.weight[..., 0], 0, -1)[None]
+            inputs = [source, *self.parameters(layer, x, weight, 3)]
+            multiplier = y.shape[2] // x.shape[2]
+            w.op("DEPTHWISE_CONV_2D", inputs, self.index[y.name], depth_multiplier=multiplier, **options)
+        else:
+            inputs = [source, *self.parameters(layer, x, layer.weight, 0)]
+            w.op("CONV_2D", inputs, self.index[y.name], **options)
 
     def parameters(self, layer: Layer, x: Tensor, weight: np.ndarray, axis: int) -> list[int]:
         assert x.quant is not None
         scale = layer.params["scale"]
-        bias_scale = (np.float32(x.quant.scale) * scale).astype(np.float32)
+        bias_scale = np.float32(x.quant.scale) * scale
         return [
-            self.constant(f"{layer.name}.weight", weight, scale, axis),
-            self.constant(f"{layer.name}.bias", layer.params["bias"], bias_scale, 0),
+            self.w.constant(weight, scale, axis=axis),
+            self.w.constant(layer.params["bias"], bias_scale),
         ]
 
     def padded(self, x: Tensor, padding: tuple[int, int, int, int]) -> int:
         top, bottom, left, right = padding
         shape = (x.shape[0] + top + bottom, x.shape[1] + left + right, x.shape[2])
-        frame = self.activation(Tensor(f"{x.name}.padded{len(self.tensors)}", shape, x.quant))
-        self.operator("PAD", [self.index[x.name], self.paddings(padding)], frame, "PadOptions")
+        frame = self.activation(attrs.evolve(x, shape=shape))
+        self.w.op("PAD", [self.index[x.name], self.paddings(padding)], frame)
         return frame
 
     def paddings(self, padding: tuple[int, int, int, int]) -> int:
         top, bottom, left, right = padding
-        return self.constant("paddings", np.array([[0, 0], [top, bottom], [left, right], [0, 0]], np.int32))
+        return self.w.constant([[0, 0], [top, bottom], [left, right], [0, 0]])
 
     def requantized(self, x: Tensor, quant: Quant | None) -> int:
         if x.quant == quant:
             return self.index[x.name]
-        result = self.activation(Tensor(f"{x.name}.requantized{len(self.tensors)}", x.shape, quant))
-        self.operator("QUANTIZE", [self.index[x.name]], result, "QuantizeOptions")
+        result = self.activation(attrs.evolve(x, quant=quant))
+        self.w.op("QUANTIZE", [self.index[x.name]], result)
         return result
 
     def activation(self, tensor: Tensor) -> int:
         assert tensor.quant is not None
-        scale, zero_point = [tensor.quant.scale], [tensor.quant.zero_point]
-        shape = [self.batch, *tensor.shape]
-        self.index[tensor.name] = self.tensor(tensor.name, shape, _TYPES["int8"], 0, scale, zero_point, 0)
-        return self.index[tensor.name]
+        shape = (self.batch, *tensor.shape)
+        return self.w.tensor(shape, "int8", tensor.quant.scale, tensor.quant.zero_point)
 
-    def constant(self, name: str, array: np.ndarray, scale: np.ndarray | None = None, axis: int = 0) -> int:
-        self.buffers.append(np.ascontiguousarray(array).tobytes())
-        scales = [] if scale is None else [float(s) for s in scale]
-        kind = _TYPES[str(array.dtype)]
-        return self.tensor(
-            name, list(array.shape), kind, len(self.buffers) - 1, scales, [0] * len(scales), axis
-        )
 
-    def tensor(
-        self,
-        name: str,
-        shape: list[int],
-        kind: int,
-        buffer: int,
-        scale: list[float],
-        zero: list[int],
-        axis: int,
-    ) -> int:
-        b = self.builder
-        quantization = None
-        if scale:
-            scales, zeros = self.vector(scale, 4, b.PrependFloat32), self.vector(zero, 8, b.PrependInt64)
-            tflite.QuantizationParametersStart(b)
-            tflite.QuantizationParametersAddScale(b, scales)
-            tflite.QuantizationParametersAddZeroPoint(b, zeros)
-            tflite.QuantizationParametersAddQuantizedDimension(b, axis)
-            quantization = tflite.QuantizationParametersEnd(b)
-        label, dimensions = b.CreateString(name), self.ints(shape)
-        tflite.TensorStart(b)
-        tflite.TensorAddName(b, label)
-        tflite.TensorAddShape(b, dimensions)
-        tflite.TensorAddType(b, kind)
-        tflite.TensorAddBuffer(b, buffer)
-        if quantization is not None:
-            tflite.TensorAddQuantization(b, quantization)
-        self.tensors.append(tflite.TensorEnd(b))
-        return len(self.tensors) - 1
+def _strides(stride: tuple[int, int]) -> dict[str, int]:
+    return {"stride_h": stride[0], "stride_w": stride[1]}
 
-    def operator(
-        self,
-        code: str,
-        inputs: list[int],
-        output: int,
-        options_name: str,
-        options: dict[str, Any] | None = None,
-        clamp: tuple[float | None, float | None] | None = None,
-    ) -> None:
-        b = self.builder
-        number = getattr(tflite.BuiltinOperator, code)
-        if number not in self.codes:
-            self.codes.append(number)
-        ins, outs = self.ints(inputs), self.ints([output])
-        table = None
-        if options_name:
-            getattr(tflite, f"{options_name}Start")(b)
-            for key, value in (options or {}).items():
-                getattr(tflite, f"{options_name}Add{key}")(b, value)
-            if clamp is not None:
-                getattr(tflite, f"{options_name}AddFusedActivationFunction")(b, _ACTIVATION[clamp])
-            table = getattr(tflite, f"{options_name}End")(b)
-        tflite.OperatorStart(b)
-        tflite.OperatorAddOpcodeIndex(b, self.codes.index(number))
-        tflite.OperatorAddInputs(b, ins)
-        tflite.OperatorAddOutputs(b, outs)
-        if table is not None:
-            tflite.OperatorAddBuiltinOptionsType(b, getattr(tflite.BuiltinOptions, options_name))
-            tflite.OperatorAddBuiltinOptions(b, table)
-        self.operators.append(tflite.OperatorEnd(b))
 
-    def operator_code(self, number: int) -> int:
-        b = self.builder
-        tflite.OperatorCodeStart(b)
-        tflite.OperatorCodeAddDeprecatedBuiltinCode(b, min(number, 127))
-        tflite.OperatorCodeAddBuiltinCode(b, number)
-        tflite.OperatorCodeAddVersion(b, 1 if number == tflite.BuiltinOperator.RESHAPE else 2)
-        return tflite.OperatorCodeEnd(b)
-
-    def buffer(self, data: bytes) -> int:
-        b = self.builder
-        vector = b.CreateByteVector(data) if data else None
-        tflite.BufferStart(b)
-        if vector is not None:
-            tflite.BufferAddData(b, vector)
-        return tflite.BufferEnd(b)
-
-    def vector(self, values: list[Any], size: int, prepend: Any) -> int:
-        self.builder.StartVector(size, len(values), size)
-        for value in reversed(values):
-            prepend(value)
-        return self.builder.EndVector()
-
-    def ints(self, values: list[int]) -> int:
-        return self.vector(values, 4, self.builder.PrependInt32)
-
-    def offsets(self, values: list[int]) -> int:
-        return self.vector(values, 4, self.builder.PrependUOffsetTRelative)
+def _named_padding(op: Conv2D, x: Tensor, y: Tensor) -> str | None:
+    """VALID or SAME where TFLite pads as the operator does, else None."""
+    if not any(op.padding):
+        return "VALID"
+    same = same_padding(x.shape, op.kernel, op.stride, op.dilation)
+    return "SAME" if op.padding == same else None
