@@ -8,13 +8,14 @@ the largest, and requantisation is monotone, multipliers being >= 0.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import attrs
 import numpy as np
 
 from thimble.graph.graph import Graph, Layer, Tensor
-from thimble.graph.ops import Constant, Conv2D, FullyConnected, Mul, Softmax, Sub, Unary
+from thimble.graph.ops import Activation, Add, Constant, Conv2D, FullyConnected, Mul, Softmax, Sub, Unary
+from thimble.graph.shapes import Shape
 from thimble.quantize.fixed_point import rescale
 from thimble.quantize.interpreter import run_layer
 from thimble.quantize.lowering import clamp_bounds, lower_layer
@@ -121,14 +122,10 @@ def table_of(graph: Graph, layer: Layer) -> np.ndarray:
     Returns:
         int8 ``[256]``.
     """
-    ends = (layer.inputs[0], layer.output)
-    single = {}
-    for name in ends:
-        tensor = graph.tensors[name]
-        single[name] = attrs.evolve(tensor, shape=(1,) * len(tensor.shape))
-    lowered = lower_layer(attrs.evolve(graph, tensors=single), layer)
-    values = np.arange(LEAST, MOST + 1, dtype=np.int8)
-    return run_layer(lowered, [values.reshape(-1, *single[ends[0]].shape)], (1,)).reshape(256)
+    single = _with_shapes(graph, layer, lambda shape: (1,) * len(shape))
+    shape = single.tensors[layer.inputs[0]].shape
+    values = np.arange(LEAST, MOST + 1, dtype=np.int8).reshape(-1, *shape)
+    return run_layer(lower_layer(single, layer), [values], (1,)).reshape(256)
 
 
 def _through_table(graph: Graph, layer: Layer, x: Interval) -> Interval:
@@ -143,11 +140,21 @@ def _through_table(graph: Graph, layer: Layer, x: Interval) -> Interval:
 
 def _run_corners(graph: Graph, layer: Layer, corners: Sequence[tuple[np.ndarray, ...]]) -> np.ndarray:
     """The layer's outputs where every position of its inputs has the channels of one corner."""
+    if isinstance(layer.op, Add | Sub | Mul | Activation):  # one position stands for all
+        graph = _with_shapes(graph, layer, lambda shape: (1,) * (len(shape) - 1) + shape[-1:])
     batches = []
     for k, name in enumerate(layer.inputs):
         shape = graph.tensors[name].shape
         batches.append(np.stack([np.broadcast_to(c[k].astype(np.int8), shape) for c in corners]))
     return run_layer(lower_layer(graph, layer), batches, graph.tensors[layer.output].shape)
+
+
+def _with_shapes(graph: Graph, layer: Layer, change: Callable[[Shape], Shape]) -> Graph:
+    """The graph with other shapes around one layer; good for nothing but to lower that layer."""
+    names = {*layer.inputs, layer.output}
+    changed = {name: graph.tensors[name] for name in names}
+    tensors = {name: attrs.evolve(tensor, shape=change(tensor.shape)) for name, tensor in changed.items()}
+    return attrs.evolve(graph, tensors=tensors)
 
 
 def _hull(values: np.ndarray, tensor: Tensor) -> Interval:
