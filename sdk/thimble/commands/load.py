@@ -15,7 +15,7 @@ from thimble.graph.graph import Graph
 from thimble.quantize.inputs import to_storage_layout
 from thimble.quantize.post_training import quantize
 
-_FORMATS = "MODEL is a .thimble, a .tflite or a .pt2 file"
+_FORMATS = "MODEL is a .thimble, a .tflite, an .onnx or a .pt2 file"
 
 
 def load_model(path: str | os.PathLike[str], calibration: str | os.PathLike[str] | None = None) -> Graph:
@@ -25,11 +25,11 @@ def load_model(path: str | os.PathLike[str], calibration: str | os.PathLike[str]
     for the code that was generated from it, whatever channels are dead in either.
 
     Args:
-        path: ``.thimble``, ``.tflite`` or ``.pt2``; a float model is quantised to int8 here.
+        path: ``.thimble``, ``.tflite``, ``.onnx`` or ``.pt2``; a float model is quantised to int8 here.
         calibration: an npz with samples ``x`` in the source model's layout; a float model needs them.
 
     Raises:
-        ModelError: what ``graph.io.load``, ``load_tflite`` and ``load_program`` say; the suffix is unknown
+        ModelError: what ``graph.io.load``, ``load_tflite``, ``load_onnx`` and ``load_program`` say; the suffix is unknown
             (TMB1114), or a float model comes without samples (TMB1115).
         DataError: the samples do not suit.
     """
@@ -43,6 +43,10 @@ def load_model(path: str | os.PathLike[str], calibration: str | os.PathLike[str]
             from thimble.frontend.tflite.load import load_tflite
 
             graph = load_tflite(path)
+        case ".onnx":
+            from thimble.frontend.onnx import load_onnx
+
+            graph = load_onnx(path)
         case ".pt2":
             from thimble.frontend.load import load_program  # brings torch, which a .thimble needs not
 

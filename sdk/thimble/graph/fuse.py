@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import attrs
@@ -17,8 +18,10 @@ def fuse_activations(graph: Graph) -> Graph:
     tensor between is gone.
 
     Args:
-        graph: float. (A quantised Activation requantises and could not be moved exactly.)
+        graph: float. (A quantised Activation requantises and could not be moved exactly; where a tensor
+            between already has a quantisation, it stays.)
     """
+    readers = Counter(name for layer in graph.layers for name in set(layer.inputs))
     layers: list[Layer] = []
     tensors = dict(graph.tensors)
     writer: dict[str, int] = {}  # index in `layers` by the tensor written
@@ -26,7 +29,8 @@ def fuse_activations(graph: Graph) -> Graph:
         if isinstance(layer.op, Activation):
             between = layer.inputs[0]
             index = writer.get(between)
-            alone = len(graph.consumers(between)) == 1 and between not in graph.outputs
+            alone = readers[between] == 1 and between not in graph.outputs
+            alone = alone and tensors[between].quant is None
             before: Any = None if index is None else layers[index].op
             if index is not None and alone and hasattr(before, "clamp"):
                 op = attrs.evolve(before, clamp=compose(before.clamp, layer.op.clamp))

@@ -1,0 +1,5 @@
+"""ONNX files, float and quantised, as a Graph."""
+
+from thimble.frontend.onnx.importer import load_onnx
+
+__all__ = ["load_onnx"]

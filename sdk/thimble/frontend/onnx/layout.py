@@ -1,0 +1,131 @@
+"""Where elements lie: values as images, as axes of their storage, or rearranged by a Transpose.
+
+A Value's index array has the file's whole shape, the batch of 1 included, wherever that stands.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from thimble.frontend.builder import Value, image_value, in_order
+from thimble.frontend.onnx.node import Node, OnnxBuilder
+from thimble.graph.ops import Transpose
+from thimble.graph.shapes import Shape
+from thimble.graph.validate import MAX_RANK
+
+
+def to_image(b: OnnxBuilder, node: Node, value: Value) -> str:
+    """The tensor ``(H, W, C)`` of a value ``(1, C, H, W)``, or ``(1, L, C)`` of one ``(1, C, L)``."""
+    if len(value.shape) not in (3, 4):
+        raise node.unsupported(
+            f"{node.operation} on a value of shape {value.shape}",
+            "it needs images (N, C, H, W) or sequences (N, C, L)",
+        )
+    require_batch_of_one(node, value)
+    index = value.index[0] if len(value.shape) == 4 else value.index[0][:, None, :]
+    return arranged(b, node, value, index.transpose(1, 2, 0))
+
+
+def from_image(b: OnnxBuilder, tensor: str, rank: int) -> Value:
+    """The value ``(1, C, H, W)`` (rank 4) or ``(1, C, L)`` (rank 3) of an image tensor."""
+    return Value(tensor, image_value(tensor, b.tensors[tensor].shape, rank - 1).index[None])
+
+
+def plain(b: OnnxBuilder, tensor: str, shape: Shape) -> Value:
+    """A value whose elements lie in the order of its shape."""
+    return Value(tensor, np.arange(b.tensors[tensor].size).reshape(shape))
+
+
+def require_batch_of_one(node: Node, value: Value) -> None:
+    if value.shape[0] != 1:
+        raise node.unsupported(
+            f"{node.operation} with {value.shape[0]} samples at once", "export the model with a batch of 1"
+        )
+
+
+def arranged(b: OnnxBuilder, node: Node, value: Value, wanted: np.ndarray, shape: Shape = ()) -> str:
+    """A tensor that holds a value's elements in the order of ``wanted``, transposed where need be.
+
+    Args:
+        wanted: the value's index array, rearranged.
+        shape: of the tensor; ``wanted``'s own if empty.
+    """
+    shape = shape or wanted.shape or (1,)
+    if in_order(wanted):
+        return b.stored_as(node, value.tensor, shape)
+    levels = _levels(wanted.reshape(-1))
+    if levels is None or len(levels) > MAX_RANK:
+        raise node.unsupported(
+            f"the input of {node.operation} would have to be rearranged in memory in more than one step",
+            "reshape and transpose less",
+        )
+    by_stride = sorted(range(len(levels)), key=lambda k: -levels[k][1])
+    storage = b.stored_as(node, value.tensor, tuple(levels[k][0] for k in by_stride))
+    axes = tuple(by_stride.index(k) for k in range(len(levels)))
+    return b.stored_as(node, b.layer(node, Transpose(axes), storage, suffix="transpose"), shape)
+
+
+def _levels(order: np.ndarray) -> list[tuple[int, int]] | None:
+    """(count, stride) of the nested loops that visit storage in that order; None where no loops do."""
+    levels: list[tuple[int, int]] = []
+    if order[0] != 0:
+        return None
+    while len(order) > 1:
+        stride = int(order[1] - order[0])
+        steps = np.diff(order)
+        breaks = np.flatnonzero(steps != stride)
+        run = int(breaks[0]) + 1 if len(breaks) else len(order)
+        if len(order) % run or (np.diff(order.reshape(-1, run), axis=1) != stride).any() or stride <= 0:
+            return None
+        levels.append((run, stride))
+        order = order[::run]
+    size = 1
+    for count, stride in sorted(levels, key=lambda level: level[1]):
+        if stride != size:
+            return None
+        size *= count
+    return levels[::-1]
+
+
+def by_axes(b: OnnxBuilder, node: Node, value: Value) -> tuple[str, dict[int, int]]:
+    """A tensor whose axes are the value's in some order, and where each axis longer than 1 is there."""
+    long = [axis for axis, n in enumerate(value.shape) if n > 1]
+    strides = _strides(value.index)
+    if strides is None:
+        tensor, order = arranged(b, node, value, value.index, _lengths(value, long)), long
+    else:
+        tensor, order = value.tensor, sorted(long, key=lambda axis: -strides[axis])
+    shape = b.tensors[tensor].shape
+    if [n for n in shape if n > 1] != [value.shape[axis] for axis in order]:
+        if len(order) > MAX_RANK:
+            raise node.unsupported(
+                f"{node.operation} on {len(order)} axes", f"at most {MAX_RANK} are supported"
+            )
+        tensor = b.stored_as(node, tensor, _lengths(value, order))
+        return tensor, {axis: position for position, axis in enumerate(order)}
+    places = [position for position, n in enumerate(shape) if n > 1]
+    return tensor, dict(zip(order, places, strict=True))
+
+
+def _lengths(value: Value, axes: list[int]) -> Shape:
+    return tuple(value.shape[axis] for axis in axes) or (1,)
+
+
+def _strides(index: np.ndarray) -> list[int] | None:
+    """The step of each axis through the storage (0 of axes of length 1); None where there is none."""
+    steps, expected = [], np.zeros((1,) * index.ndim, np.int64)
+    for axis, n in enumerate(index.shape):
+        second = (0,) * axis + (min(1, n - 1),) + (0,) * (index.ndim - axis - 1)
+        step = int(index[second])
+        steps.append(step)
+        expected = expected + (step * np.arange(n)).reshape((n,) + (1,) * (index.ndim - axis - 1))
+    return steps if index.size and np.array_equal(index, expected) else None
+
+
+def from_axes(b: OnnxBuilder, tensor: str, where: dict[int, int], shape: Shape) -> Value:
+    """The value of that shape, of a tensor whose axes ``by_axes`` assigned."""
+    stored = b.tensors[tensor].shape
+    first = [where[axis] for axis in sorted(where)]
+    rest = [axis for axis in range(len(stored)) if axis not in first]
+    index = np.arange(b.tensors[tensor].size).reshape(stored).transpose(first + rest)
+    return Value(tensor, index.reshape(shape))
