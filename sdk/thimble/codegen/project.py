@@ -8,6 +8,7 @@ import shutil
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
 import attrs
@@ -117,7 +118,8 @@ def read_project(folder: Path) -> tuple[Graph, dict[str, Any]]:
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
         damaged = not all(isinstance(manifest[key], str) for key in ("name", "core", "objective"))
-    except (ValueError, LookupError, TypeError):
+        damaged |= not all(type(n) in (int, NoneType) for n in manifest.get("limits", {}).values())
+    except (ValueError, LookupError, TypeError, AttributeError):
         damaged = True
     if damaged:
         raise DataError("TMB2031", f"{MANIFEST} is damaged", where=str(path), hint="build the project again")

@@ -6,13 +6,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import attrs
+
 from thimble.board import Board, load_board
 from thimble.codegen.project import BoardEnvironment, write_project
 from thimble.commands.inputs import Samples, read_samples
 from thimble.commands.one_shot import compress_for, parse_target, show
+from thimble.commands.output import note
 from thimble.errors import FitError, RecipeError
 from thimble.graph.graph import Graph
 from thimble.plan.make import AUTO, make_plan
+from thimble.plan.objective import DESCRIPTIONS, Limits
 from thimble.plan.plan import Plan
 
 
@@ -48,13 +52,16 @@ def build(
     samples = read_samples(inputs, graph) if inputs else None
 
     def plan_of(candidate: Graph) -> Plan:
-        return make_plan(candidate, board.target, objective, graph.meta.get("codecs", AUTO))
+        limits = Limits(board.flash_bytes, board.ram_bytes)
+        return make_plan(candidate, board.target, objective, graph.meta.get("codecs", AUTO), limits)
 
     if wanted is not None:
         graph, cost = compress_for(graph, samples, wanted, lambda g: flash_bytes(plan_of(g), board))
         show(cost)
     plan = plan_of(graph)
     facts = check_fit(plan, board)
+    note(DESCRIPTIONS[objective])
+    note(memory_line(plan))
     write(plan, board, out, samples, facts)
     return facts if wanted is None else {**facts, "compressed": cost}
 
@@ -79,7 +86,12 @@ def write(plan: Plan, board: Board, out: Path, samples: Samples | None, facts: M
         out,
         emulated=tuple(name for name in TARGETS if name != HOST),
         board=board_environment(board),
-        manifest={"board": board.name, "flash": facts["flash"], "ram": facts["ram"]},
+        manifest={
+            "board": board.name,
+            "flash": facts["flash"],
+            "ram": facts["ram"],
+            "limits": attrs.asdict(plan.limits),
+        },
         inputs=samples.x if samples else None,
     )
 
@@ -113,23 +125,48 @@ def flash_bytes(plan: Plan, board: Board) -> int:
 def check_fit(plan: Plan, board: Board) -> dict[str, Any]:
     """``fits``, ``flash`` and ``ram`` of a plan on a board, bytes; raises FitError if it does not fit."""
     flash = {"need": flash_bytes(plan, board), "have": board.flash_bytes}
-    assert plan.bounds is not None
-    ram = {"need": plan.ram_bytes, "have": board.ram_bytes}
-    short = [
-        (kind, f"{sizes['need']:,} bytes of {kind}, there are {sizes['have']:,}")
-        for kind, sizes in (("flash", flash), ("RAM", ram))
-        if sizes["need"] > sizes["have"]
-    ]
+    ram = {
+        "need": plan.ram_bytes,
+        "have": board.ram_bytes,
+        "arena": plan.arena_bytes,
+        "lower_bound": plan.arena.live_bytes,
+    }
+    short = [kind for kind, sizes in (("flash", flash), ("RAM", ram)) if sizes["need"] > sizes["have"]]
     facts = {"fits": not short, "flash": flash, "ram": ram}
     if short:
         raise FitError(
-            "TMB4001" if short[0][0] == "flash" else "TMB4002",
-            f"the model does not fit: it needs {'; it needs '.join(text for _, text in short)}",
+            "TMB4001" if short[0] == "flash" else "TMB4002",
+            f"the model does not fit: {'; '.join(_shortage(kind, plan, facts) for kind in short)}",
             where=f"{board.name} ({board.title})",
-            hint="; ".join(HINTS[kind] for kind, _ in short),
+            hint="; ".join(HINTS[kind] for kind in short),
             facts=facts,
         )
     return facts
+
+
+def _shortage(kind: str, plan: Plan, facts: Mapping[str, Any]) -> str:
+    """What a plan needs, what there is, and what the plan that needs least of all would need."""
+    sizes = facts[kind.lower()]
+    least = smallest(plan, kind)
+    text = f"it needs {sizes['need']:,} bytes of {kind}, there are {sizes['have']:,}"
+    return text + (f"; no choice of codecs and kernels needs less than {least:,}" if least else "")
+
+
+def smallest(plan: Plan, kind: str) -> int:
+    """Bytes of ``"flash"`` or ``"RAM"`` that a plan of the same model needs which weighs nothing else."""
+    limits = Limits(flash=1) if kind == "flash" else Limits(ram=1)
+    codecs = plan.graph.meta.get("codecs", AUTO)
+    other = make_plan(plan.graph, plan.core, plan.objective, codecs, limits)
+    return (
+        min(other.flash_bytes, plan.flash_bytes) if kind == "flash" else min(other.ram_bytes, plan.ram_bytes)
+    )
+
+
+def memory_line(plan: Plan) -> str:
+    """The arena beside the least that it could be."""
+    arena, bound = plan.arena_bytes, plan.arena.live_bytes
+    text = f"arena: {arena:,} bytes; the most that must live at once is {bound:,}"
+    return text + (", so no arrangement is smaller" if arena == bound else "")
 
 
 HINTS = {

@@ -9,6 +9,7 @@ from pathlib import Path
 from thimble.codegen.project import read_project, write_project
 from thimble.errors import RecipeError
 from thimble.plan.make import AUTO, make_plan
+from thimble.plan.objective import UNLIMITED, Limits
 from thimble.plan.plan import Plan
 
 HOST = "host"
@@ -35,7 +36,11 @@ def plan_for(folder: Path, target: str) -> Plan:
     """The plan of a project's model for a target's core; the host runs the project's own plan."""
     graph, manifest = read_project(folder)
     core = manifest["core"] if target == HOST else target
-    return make_plan(graph, core, manifest["objective"], graph.meta.get("codecs", AUTO))
+    limits = UNLIMITED
+    if core == manifest["core"]:
+        known = manifest.get("limits", {})
+        limits = Limits(known.get("flash"), known.get("ram"))
+    return make_plan(graph, core, manifest["objective"], graph.meta.get("codecs", AUTO), limits)
 
 
 def project_for(folder: Path, target: str) -> Path:

@@ -21,6 +21,11 @@ import attrs
 from thimble.errors import RecipeError
 
 OBJECTIVES = ("size", "speed", "balanced")
+DESCRIPTIONS = {
+    "size": "optimised for size: the least flash; 1 % of it is worth 20 % more instructions and no more",
+    "speed": "optimised for speed: the fewest instructions, then the least flash",
+    "balanced": "optimised for balance: the least product of flash, instructions and RAM",
+}
 WORTH = math.log(1.01) / math.log(1.2)  # of 20 % more instructions, in per cents of flash
 
 

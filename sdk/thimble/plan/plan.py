@@ -11,6 +11,7 @@ from thimble.codecs import Encoded
 from thimble.graph.graph import Graph
 from thimble.plan.arena import Arena, Buffer
 from thimble.plan.image import Image
+from thimble.plan.objective import UNLIMITED, Limits
 from thimble.plan.overlap import Overlap
 
 STATIC_BYTES = 8  # the model's own struct: two pointers
@@ -70,7 +71,7 @@ class Plan:
     """Everything that code generation needs; all sizes in bytes and final but for code and stack.
 
     ``root`` names for every tensor the buffer that holds its bytes; ``candidates`` the bytes of every codec;
-    ``ways`` every choice that each layer had, for those who ask why.
+    ``ways`` every choice that each layer had, for those who ask why; ``limits`` what it was to fit.
     """
 
     graph: Graph
@@ -84,6 +85,7 @@ class Plan:
     candidates: Mapping[str, Mapping[str, int]]  # layer -> codec -> bytes
     bounds: Bounds | None = None  # None where the table has no such core
     ways: Mapping[str, tuple[Choice, ...]] = attrs.field(factory=dict)
+    limits: Limits = UNLIMITED
 
     @property
     def arena_bytes(self) -> int:
