@@ -256,28 +256,6 @@ def run_reference(content: bytes, inputs: Sequence[np.ndarray]) -> list[np.ndarr
     return [interpreter.get_tensor(detail["index"]) for detail in interpreter.get_output_details()]
 
 
-def run_samples(
-    content: bytes, inputs: Sequence[np.ndarray], resolver: str = "BUILTIN_REF"
-) -> list[np.ndarray]:
-    """As ``run_reference``, one sample after the other: ``inputs`` are ``(N, *shape with its batch)``.
-
-    ``resolver`` names another set of kernels, for operators that the reference set lacks.
-    """
-    interpreter = runtime.Interpreter(
-        model_content=content,
-        experimental_op_resolver_type=getattr(runtime.OpResolverType, resolver),
-        num_threads=1,
-    )
-    interpreter.allocate_tensors()
-    outputs = []
-    for sample in zip(*inputs, strict=True):
-        for detail, x in zip(interpreter.get_input_details(), sample, strict=True):
-            interpreter.set_tensor(detail["index"], x)
-        interpreter.invoke()
-        outputs.append([interpreter.get_tensor(d["index"]) for d in interpreter.get_output_details()])
-    return [np.stack(parts) for parts in zip(*outputs, strict=True)]
-
-
 def _type(dtype: str) -> int:
     return int(getattr(tflite.TensorType, dtype.upper()))
 

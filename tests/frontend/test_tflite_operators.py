@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from bench.tflite_data import run_samples
 from tflite_cases import CASES, Case, Net
 
-from tflite_writer import run_samples
 from thimble.frontend.tflite.load import load_bytes
 from thimble.quantize.float_interpreter import run_float
 from thimble.quantize.interpreter import run
