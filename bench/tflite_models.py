@@ -2,10 +2,10 @@
 
 python -m bench.tflite_models [--samples 500]
 
-First table: int8 models against TFLite's reference kernels, element by element, as imported and after the exact
-optimisation that every command applies. Real inputs where there are data (kws, vww: their test sets; ic:
-CIFAR-10 training images), else random ones over the whole range. Second table: float models, quantised on
-100 of their inputs (every fifth), and the accuracy of float and int8 on all of them.
+First table: int8 models against TFLite's reference kernels, element by element, as imported and after the
+exact optimisation that every command applies. Real inputs where there are data (kws, vww: their test sets;
+ic: CIFAR-10 training images), else random ones over the whole range. Second table: float models, quantised
+on 100 of their inputs (every fifth), and the accuracy of float and int8 on all of them.
 """
 
 from __future__ import annotations
@@ -58,9 +58,8 @@ def quantized_here(model: Model, count: int) -> dict[str, float]:
     assert model.inputs is not None
     x, y = model.inputs(count)
     real = run_samples(model.path.read_bytes(), [x[:, None]])[0].reshape(len(x), -1)
-    graph = quantize(
-        load_tflite(model.path), x[:: max(1, len(x) // CALIBRATION)][:CALIBRATION], scales="per-channel"
-    )
+    some = x[:: max(1, len(x) // CALIBRATION)][:CALIBRATION]
+    graph = quantize(load_tflite(model.path), some, scales="per-channel")
     mine = run(graph, quantize_input(graph, x))[0].reshape(len(x), -1)
     return {
         "samples": len(x),

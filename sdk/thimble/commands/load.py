@@ -65,7 +65,7 @@ def load_model(path: str | os.PathLike[str], calibration: str | os.PathLike[str]
             hint="pass --inputs x.npz with a few hundred samples x",
         )
     samples = to_storage_layout(graph, _samples(Path(calibration)), graph.inputs[0])
-    return optimize(quantize(graph, samples.astype(np.float32)))
+    return optimize(quantize(graph, samples.astype(np.float32), scales="per-channel"))
 
 
 def _samples(path: Path) -> np.ndarray:
