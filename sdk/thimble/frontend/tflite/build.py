@@ -59,8 +59,17 @@ class Build:
         self._names.add(candidate)
         return candidate
 
-    def tensor(self, name: str, shape: Shape, quant: Quant | None) -> str:
-        """A new tensor; returns its name, made unique."""
+    def tensor(self, name: str, shape: Shape, quant: Quant | None, where: str) -> str:
+        """A new tensor; returns its name, made unique.
+
+        Raises:
+            ModelError: it is float where the others are int8, or the other way round (TMB1101).
+        """
+        first = next(iter(self.tensors.values()), None)
+        if first is not None and (first.quant is None) != (quant is None):
+            raise ModelError(
+                "TMB1101", "the model computes in float and in int8", where=where, hint=INT8_HINT
+            )
         name = self.unique(name)
         self.tensors[name] = Tensor(name, shape, quant)
         return name
@@ -175,7 +184,7 @@ class Call:
         shape = self.inner(tensor.shape)
         quant = quantization(tensor) if dtype == "int8" else None
         name = self.build.unique(layer_name("constant", tensor.name))
-        output = self.build.tensor(f"{name}.out", shape, quant)
+        output = self.build.tensor(f"{name}.out", shape, quant, self.where)
         params = {"value": finite(self, data.reshape(shape), "the constant")}
         self.build.add(Layer(name, Constant(), (), output, params, tensor.where), self.where)
         self.build.values[tensor.index] = output
@@ -236,7 +245,7 @@ class Call:
             raise self.damaged(str(error)) from None
         if math.prod(shape) > MAX_ELEMENTS:
             raise self.damaged(f"a tensor of shape {shape} would be too large")
-        output = build.tensor(f"{name}.out", shape, quant)
+        output = build.tensor(f"{name}.out", shape, quant, self.where)
         build.add(Layer(name, op, inputs, output, params or {}, self.where), self.where)
         return output
 

@@ -165,7 +165,7 @@ def _input(build: Build, tensor: SourceTensor, quant: Quant | None, where: str) 
         raise ModelError("TMB1120", "an input is listed twice", where=where, hint="convert the model again")
     shape = Call(build, SourceOperator(-1, "INPUT", (), (), {})).inner(tensor.shape)
     name = cleaned(tensor.name.split(":")[0].removeprefix("serving_default_"), "input")
-    build.values[tensor.index] = build.tensor(name, shape, quant)
+    build.values[tensor.index] = build.tensor(name, shape, quant, where)
     return build.values[tensor.index]
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from thimble.frontend.tflite.build import Call
+from thimble.frontend.tflite.build import Call, finite
 from thimble.frontend.tflite.hints import INT8_HINT
 from thimble.frontend.tflite.weighted import pool_geometry
 from thimble.graph.ops import (
@@ -126,7 +126,7 @@ def dequantize(call: Call) -> None:
     """Of a float16 constant: its float32; of an output: the graph's boundary."""
     source = call.source(0)
     if source.data is not None and source.dtype == "float16":
-        call.build.folded[call.output.index] = source.data.astype(np.float32)
+        call.build.folded[call.output.index] = finite(call, source.data, "the constant").astype(np.float32)
         return
     x, target = call.activation(0), call.output
     if x.quant is None or target.dtype != "float32":

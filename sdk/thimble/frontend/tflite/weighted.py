@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 from thimble.frontend.tflite.build import Call, Operand, finite, unusable
-from thimble.frontend.tflite.hints import INT8_HINT
 from thimble.frontend.tflite.schema import SAME, VALID
 from thimble.frontend.tflite.source import SourceTensor
 from thimble.graph.graph import Quant
@@ -176,8 +175,6 @@ def _params(
         bias: the bias's place among the inputs.
     """
     y = call.output_quant()
-    if (x.quant is None) != (y is None):
-        raise call.unsupported("it mixes float and int8", INT8_HINT)
     rows = len(weight)
     if call.has(bias):
         values = call.constant(bias, "float32" if y is None else "int32", "biases").reshape(-1)
@@ -214,6 +211,8 @@ def _check_bias(tensor: SourceTensor, x: Quant, scale: np.ndarray, y: Quant) -> 
         return
     if len(tensor.scales) not in (1, len(scale)) or tensor.zero_points.any():
         raise unusable(tensor, f"{len(tensor.scales)} scales for {len(scale)} channels, or a zero point")
+    if not np.isfinite(tensor.scales).all():
+        raise unusable(tensor, "a scale is NaN or infinite")
     given, wanted = tensor.scales.astype(np.float64), x.scale * scale.astype(np.float64)
     if not (np.abs(given - wanted) <= 0.02 * y.scale).all():
         raise unusable(tensor, "the biases' scale is not the input's times the weights'")

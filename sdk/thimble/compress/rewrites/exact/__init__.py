@@ -57,7 +57,7 @@ def optimize(graph: Graph) -> Graph:
     before = graph.meta.get("optimized", {}).get("before", count(graph))
     meta = {
         **graph.meta,
-        "parameters": graph.parameters,
+        **({"parameters": graph.parameters} if graph.parameters else {}),  # some graphs have no weights
         "optimized": {"before": before, "after": count(result)},
     }
     return validate(attrs.evolve(result, meta=meta))
