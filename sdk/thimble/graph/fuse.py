@@ -29,7 +29,7 @@ def fuse_activations(graph: Graph) -> Graph:
         if isinstance(layer.op, Activation):
             between = layer.inputs[0]
             index = writer.get(between)
-            alone = readers[between] == 1 and between not in graph.outputs
+            alone = readers[between] == 1 and between not in graph.results
             alone = alone and tensors[between].quant is None
             before: Any = None if index is None else layers[index].op
             if index is not None and alone and hasattr(before, "clamp"):

@@ -54,7 +54,7 @@ class Layer:
 
     ``params`` of a float layer: ``weight`` float32, ``bias`` float32 ``[O]`` (always there), or a
     BatchNorm's ``gamma beta mean var``, or a Constant's ``value`` (float32, quantised int8, of its output's
-    shape). Of a quantised layer: ``weight`` int8, ``bias`` int32 ``[O]``,
+    shape), or a quantised Lookup's ``table`` int8 ``[256]``. Of a quantised layer: ``weight`` int8, ``bias`` int32 ``[O]``,
     ``scale`` float32 ``[O]`` or ``[1]`` (of the weights), ``multiplier`` int32 and ``shift`` int8, of the
     same length as ``scale`` (Q31 requantisation, TFLite's meaning of the sign of shift).
     """
@@ -114,6 +114,11 @@ class Graph:
     def consumers(self, tensor: str) -> tuple[Layer, ...]:
         """The layers that read the tensor."""
         return tuple(layer for layer in self.layers if tensor in layer.inputs)
+
+    @property
+    def results(self) -> frozenset[str]:
+        """The tensors that are read after a run: the outputs and what states take over."""
+        return frozenset((*self.outputs, *(after for _, after in self.states)))
 
     @property
     def weighted(self) -> tuple[Layer, ...]:

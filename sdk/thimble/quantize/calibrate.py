@@ -8,9 +8,9 @@ import numpy as np
 
 from thimble.errors import DataError, ModelError
 from thimble.graph.graph import Graph, Quant
-from thimble.graph.ops import AvgPool2D, Concat, MaxPool2D, Pad, Reshape, Softmax
+from thimble.graph.ops import Concat, MaxPool2D, Op, Softmax, Unary
 from thimble.quantize.float_interpreter import iterate
-from thimble.quantize.lowering import SOFTMAX_QUANT
+from thimble.quantize.lowering import KEEPS_QUANT, LOGISTIC_QUANT, SOFTMAX_QUANT, TANH_QUANT
 
 Range = tuple[float, float]  # the lowest and highest real value
 _BATCH = 64
@@ -21,7 +21,8 @@ def observe_ranges(graph: Graph, calibration: np.ndarray | Sequence[np.ndarray])
 
     Args:
         graph: float.
-        calibration: float ``(N, *shape of the input)`` in NHWC, or one array for each input.
+        calibration: float ``(N, *shape of the input)`` in NHWC, or one array for each input; one stream for
+            a graph with states.
 
     Raises:
         DataError: no samples (TMB2002), another shape (TMB2004), or values that are or become NaN or
@@ -36,14 +37,15 @@ def observe_ranges(graph: Graph, calibration: np.ndarray | Sequence[np.ndarray])
             hint="pass a few hundred",
         )
     ranges: dict[str, Range] = {}
-    for start in range(0, len(inputs[0]), _BATCH):
-        for name, values in iterate(graph, [x[start : start + _BATCH] for x in inputs]):
+    size = len(inputs[0]) if graph.states else _BATCH  # a stream is not cut
+    for start in range(0, len(inputs[0]), size):
+        for name, values in iterate(graph, [x[start : start + size] for x in inputs]):
             low, high = float(values.min()), float(values.max())
             if not np.isfinite([low, high]).all():
                 raise DataError(
                     "TMB2003",
                     f"calibration makes tensor {name} NaN or infinite",
-                    where=f"samples {start} .. {start + len(values) - 1}",
+                    where=f"samples {start} .. {min(start + size, len(inputs[0])) - 1}",
                     hint="look for NaN in the samples, or for weights that diverged",
                 )
             before = ranges.get(name, (low, high))
@@ -54,12 +56,12 @@ def observe_ranges(graph: Graph, calibration: np.ndarray | Sequence[np.ndarray])
 def quantization_groups(graph: Graph) -> dict[str, str]:
     """Each tensor's group, named after one of its members: tensors of a group share scale and zero point.
 
-    Pooling, padding and reshaping keep their input's quantisation. An input of a concatenation that nothing
-    else reads takes the output's, which saves its requantisation; so no group that a softmax fixes grows
+    Operators that only move elements or pool them keep their input's quantisation, and a state keeps it from
+    one run to the next. An input of a concatenation that nothing
+    else reads takes the output's, which saves its requantisation; but no group that an operator fixes grows
     through a concatenation.
     """
     parent = {name: name for name in graph.tensors}
-    fixed = {layer.output for layer in graph.layers if isinstance(layer.op, Softmax)}
 
     def find(name: str) -> str:
         while parent[name] != name:
@@ -70,16 +72,30 @@ def quantization_groups(graph: Graph) -> dict[str, str]:
         parent[find(a)] = find(b)
 
     for layer in graph.layers:
-        if isinstance(layer.op, MaxPool2D | AvgPool2D | Pad | Reshape):
+        if isinstance(layer.op, KEEPS_QUANT):
             join(layer.inputs[0], layer.output)
-    roots = {find(name) for name in fixed}
+    for before, after in graph.states:
+        join(before, after)
+    roots = {find(layer.output) for layer in graph.layers if fixed_quant(layer.op) is not None}
     for layer in graph.layers:
         if isinstance(layer.op, Concat):
             for name in layer.inputs:
-                alone = len(graph.consumers(name)) == 1 and name not in graph.outputs
+                alone = len(graph.consumers(name)) == 1 and name not in graph.results
                 if alone and find(name) not in roots and find(layer.output) not in roots:
                     join(name, layer.output)
     return {name: find(name) for name in graph.tensors}
+
+
+def fixed_quant(op: Op) -> Quant | None:
+    """The quantisation that an operator's output always gets, TFLite's; None where there is a choice."""
+    match op:
+        case Softmax():
+            return SOFTMAX_QUANT
+        case Unary(function="logistic"):
+            return LOGISTIC_QUANT
+        case Unary(function="tanh"):
+            return TANH_QUANT
+    return None
 
 
 def choose_quants(graph: Graph, ranges: Mapping[str, Range]) -> dict[str, Quant]:
@@ -92,7 +108,7 @@ def choose_quants(graph: Graph, ranges: Mapping[str, Range]) -> dict[str, Quant]
         ModelError: a group has no range (TMB1206).
     """
     groups = quantization_groups(graph)
-    fixed = {groups[layer.output] for layer in graph.layers if isinstance(layer.op, Softmax)}
+    fixed = {groups[layer.output]: fixed_quant(layer.op) for layer in graph.layers if fixed_quant(layer.op)}
     united: dict[str, Range] = {}
     for name, group in groups.items():
         if name in ranges and not _only_max_pooled(graph, name, ranges):
@@ -101,8 +117,8 @@ def choose_quants(graph: Graph, ranges: Mapping[str, Range]) -> dict[str, Quant]
             united[group] = (min(low, before[0]), max(high, before[1]))
     quants = {}
     for name, group in groups.items():
-        if group in fixed:
-            quants[name] = SOFTMAX_QUANT
+        if quant := fixed.get(group):
+            quants[name] = quant
         elif group in united:
             quants[name] = quant_for(*united[group])
         else:
@@ -118,7 +134,7 @@ def choose_quants(graph: Graph, ranges: Mapping[str, Range]) -> dict[str, Quant]
 def _only_max_pooled(graph: Graph, name: str, ranges: Mapping[str, Range]) -> bool:
     consumers = graph.consumers(name)
     return (
-        name not in graph.outputs
+        name not in graph.results
         and len(consumers) == 1
         and isinstance(consumers[0].op, MaxPool2D)
         and consumers[0].output in ranges

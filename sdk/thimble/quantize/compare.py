@@ -111,7 +111,7 @@ def _rounded(tensor: Tensor, reals: np.ndarray) -> np.ndarray:
 def _fair(quantized: Graph, tensor: Tensor, reals: np.ndarray) -> np.ndarray:
     """The values that the tensor has to stand for: what a max-pool throws away needs no room in its range."""
     readers = quantized.consumers(tensor.name)
-    if tensor.name in quantized.outputs or len(readers) != 1 or not isinstance(readers[0].op, MaxPool2D):
+    if tensor.name in quantized.results or len(readers) != 1 or not isinstance(readers[0].op, MaxPool2D):
         return reals
     return np.clip(reals, *_range(tensor, 0.0))
 

@@ -6,12 +6,12 @@ integer below 2^24 (float32) or 2^53 (float64), whichever the layer's weights gu
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
 from thimble.errors import DataError
-from thimble.graph.graph import Graph
+from thimble.graph.graph import Graph, Tensor
 from thimble.quantize.fixed_point import rescale
 from thimble.quantize.kernels import elementwise, moving, pooling
 from thimble.quantize.kernels.softmax import softmax
@@ -45,28 +45,29 @@ def run(graph: Graph, x: np.ndarray | Sequence[np.ndarray]) -> list[np.ndarray]:
 
     Args:
         graph: quantised.
-        x: int8 ``(N, *shape)`` of the graph's input, or a list with one such array for each input.
+        x: int8 ``(N, *shape)`` of the graph's input, or a list with one such array for each input. A graph
+            with states takes it as one stream, which starts from zeros.
 
     Returns:
         For each of the graph's outputs an int8 array ``(N, *shape)``.
 
     Raises:
         ModelError: the graph is not quantised or cannot be lowered.
-        DataError: the input has another dtype or shape (TMB2004).
+        DataError: the input has another dtype or shape (TMB2004), or no samples (TMB2002).
     """
     lowered = lower(graph)
-    batches = _checked(graph, x)
-    size = _chunk_size(lowered)
-    chunks = []
-    for start in range(0, len(batches[0]), size):
-        values = _run_chunk(graph, lowered, [b[start : start + size] for b in batches])
-        chunks.append([values[name] for name in graph.outputs])
+    chunks = [
+        [values[name] for name in graph.outputs]
+        for values in _chunks(graph, lowered, _checked(graph, x), _chunk_size(lowered))
+    ]
     return [np.concatenate(parts) for parts in zip(*chunks, strict=True)]
 
 
 def run_all(graph: Graph, x: np.ndarray | Sequence[np.ndarray]) -> dict[str, np.ndarray]:
     """As ``run``, but every tensor's values by name, int8 ``(N, *shape)``."""
-    return _run_chunk(graph, lower(graph), _checked(graph, x))
+    batches = _checked(graph, x)
+    chunks = list(_chunks(graph, lower(graph), batches, len(batches[0])))
+    return {name: np.concatenate([values[name] for values in chunks]) for name in chunks[0]}
 
 
 def run_layer(lowered: Lowered, inputs: Sequence[np.ndarray], shape: tuple[int, ...]) -> np.ndarray:
@@ -137,16 +138,26 @@ def _checked(graph: Graph, x: np.ndarray | Sequence[np.ndarray]) -> list[np.ndar
     return batches
 
 
-def _run_chunk(
-    graph: Graph, lowered: Mapping[str, Lowered], batches: Sequence[np.ndarray]
-) -> dict[str, np.ndarray]:
-    values = dict(zip(graph.inputs, batches, strict=True))
-    for layer in graph.layers:
-        inputs = [values[name] for name in layer.inputs]
-        shape = graph.tensors[layer.output].shape
-        y = run_layer(lowered[layer.name], inputs, shape)
-        values[layer.output] = np.broadcast_to(y, (len(batches[0]), *shape))
-    return values
+def _chunks(
+    graph: Graph, lowered: Mapping[str, Lowered], batches: Sequence[np.ndarray], size: int
+) -> Iterator[dict[str, np.ndarray]]:
+    """Every tensor's values, so many samples at a time; one where the graph has states."""
+    memory = {before: _real_zeros(graph.tensors[before]) for before, _ in graph.states}
+    size = 1 if memory else size
+    for start in range(0, len(batches[0]), size):
+        samples = [b[start : start + size] for b in batches]
+        values = {**memory, **dict(zip(graph.inputs, samples, strict=True))}
+        for layer in graph.layers:
+            shape = graph.tensors[layer.output].shape
+            y = run_layer(lowered[layer.name], [values[name] for name in layer.inputs], shape)
+            values[layer.output] = np.broadcast_to(y, (len(samples[0]), *shape))
+        memory = {before: values[after] for before, after in graph.states}
+        yield values
+
+
+def _real_zeros(tensor: Tensor) -> np.ndarray:
+    assert tensor.quant is not None
+    return np.full((1, *tensor.shape), tensor.quant.zero_point, np.int8)
 
 
 def _chunk_size(lowered: Mapping[str, Lowered]) -> int:

@@ -10,8 +10,10 @@ import numpy as np
 from thimble.compress.rewrites.fold_batch_norm import fold_batch_norm
 from thimble.errors import ModelError
 from thimble.graph.graph import Graph, Layer, Quant
+from thimble.graph.ops import Constant
 from thimble.graph.validate import validate
 from thimble.quantize.calibrate import Range, choose_quants, observe_ranges, quantization_groups
+from thimble.quantize.inputs import quantize_values
 from thimble.quantize.lowering import lower, requantization_factors
 from thimble.quantize.weight_grid import fit_scales, grid_integers, levels_of_bits
 
@@ -31,7 +33,8 @@ def quantize(
 
     Args:
         graph: float.
-        calibration: float ``(N, *input shape)``, NHWC, or one array for each input; a few hundred samples.
+        calibration: float ``(N, *input shape)``, NHWC, or one array for each input; a few hundred samples,
+            of a graph with states one stream.
             May be None where ``activation_ranges`` names a range for every group of tensors.
         bits: of the weights, 2 to 8, for all layers or by layer name (8 where missing): integers of
             magnitude ``2^(bits-1) - 1``, or with ``weight_scales`` ``2^(bits-1)`` but at most 127.
@@ -69,6 +72,9 @@ def quantize(
             width = bits if isinstance(bits, int) else bits.get(layer.name, 8)
             grid = (weight_scales or {}).get(layer.name)
             layer = _quantize_layer(layer, quants, width, scales == "per-channel", grid)
+        elif isinstance(layer.op, Constant):
+            value = quantize_values(layer.params["value"], quants[layer.output])
+            layer = attrs.evolve(layer, params={"value": value})
         layers.append(layer)
     tensors = {name: attrs.evolve(tensor, quant=quants[name]) for name, tensor in graph.tensors.items()}
     quantized = validate(attrs.evolve(graph, tensors=tensors, layers=tuple(layers)))

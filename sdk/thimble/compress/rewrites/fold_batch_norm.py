@@ -47,7 +47,7 @@ def _into_producer(graph: Graph, norm: Layer) -> Graph | None:
     producer = graph.producer(between)
     if producer is None or not isinstance(producer.op, Conv2D | FullyConnected):
         return None
-    if producer.op.clamp != NO_CLAMP or len(graph.consumers(between)) > 1 or between in graph.outputs:
+    if producer.op.clamp != NO_CLAMP or len(graph.consumers(between)) > 1 or between in graph.results:
         return None
     factor, offset = affine(norm)
     shape = (-1,) + (1,) * (producer.weight.ndim - 1)
@@ -63,7 +63,7 @@ def _into_producer(graph: Graph, norm: Layer) -> Graph | None:
 def _into_consumer(graph: Graph, norm: Layer) -> Graph | None:
     between, source = norm.output, norm.inputs[0]
     consumers = graph.consumers(between)
-    if len(consumers) != 1 or between in graph.outputs:
+    if len(consumers) != 1 or between in graph.results:
         return None
     consumer = consumers[0]
     factor, offset = affine(norm)

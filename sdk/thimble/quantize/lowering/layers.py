@@ -115,6 +115,8 @@ def lower_layer(graph: Graph, layer: Layer) -> Lowered:
             return lower_requantize(layer, x, output, layer.op.clamp)
         case Unary():
             return lower_unary(layer, layer.op, x, output)
+        case Lookup():
+            return LoweredLookup(output.size, layer.params["table"])
         case Concat():
             return lower_concat(layer, layer.op, inputs, output)
         case Softmax():

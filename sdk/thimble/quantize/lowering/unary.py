@@ -54,12 +54,14 @@ def lower_unary(layer: Layer, op: Unary, x: Tensor, output: Tensor) -> LoweredLo
 def unary_table(op: Unary, x: Quant, y: Quant) -> np.ndarray:
     """The function's output for each input -128 .. 127, int8 ``[256]``.
 
-    A function without an int8 kernel in TFLite is taken in float64 and rounded half away from zero; infinity
-    saturates, and where it is not defined (the root of a negative number) its value counts as zero.
+    A function without an int8 kernel in TFLite is taken in float64 and rounded half away from zero, as is
+    ``hard_swish`` between scales that TFLite's refuses; infinity saturates, and where it is not defined (the
+    root of a negative number) its value counts as zero.
 
     Raises:
         ValueError: a requantisation factor is outside ``quantize_multiplier``'s range.
     """
+    counts: np.ndarray | None = None
     match op.function:
         case "leaky_relu":
             counts = _leaky_relu(op, x, y)
@@ -69,10 +71,10 @@ def unary_table(op: Unary, x: Quant, y: Quant) -> np.ndarray:
             counts = _absolute(x, y)
         case "logistic" | "tanh" | "elu" | "gelu" | "gelu_tanh" | "exp":
             counts = _float32_table(op, x, y)
-        case _:
-            real = evaluate(op, x.scale * (_INPUTS - x.zero_point).astype(np.float64))
-            real = np.clip(np.nan_to_num(real / y.scale, nan=0.0), -1e6, 1e6)
-            counts = round_half_away_array(real) + y.zero_point
+    if counts is None:
+        real = evaluate(op, x.scale * (_INPUTS - x.zero_point).astype(np.float64))
+        steps = np.clip(np.nan_to_num(real / y.scale, nan=0.0), -1e6, 1e6)
+        counts = round_half_away_array(steps) + y.zero_point
     return np.clip(counts, -128, 127).astype(np.int8)
 
 
@@ -125,12 +127,12 @@ def _absolute(x: Quant, y: Quant) -> np.ndarray:
     return magnitude + y.zero_point
 
 
-def _hard_swish(x: Quant, y: Quant) -> np.ndarray:
+def _hard_swish(x: Quant, y: Quant) -> np.ndarray | None:
     # 16-bit arithmetic: the input with 7 fraction bits, times (x + 3) / 6 clamped to [0, 1] in Q15
     fine_scale = np.float32(1 / 128) * np.float32(x.scale)
     multiplier, shift = _int16_multiplier(float(fine_scale / np.float32(y.scale)))
     if not -15 <= shift <= 0:
-        raise ValueError(f"hard_swish cannot go from scale {x.scale:g} to {y.scale:g}")
+        return None
     fine = (_INPUTS - x.zero_point).astype(np.int64) << 7
     relu_multiplier, exponent = _int16_multiplier(float(fine_scale / np.float32(3 / 32768)))
     relu = fine
