@@ -91,16 +91,21 @@ class ActivationRange(nn.Module):
         self.decay = decay
         self.observing = False
         self.enabled = False
+        self.kept: tuple[float, float] | None = None
         self.register_buffer("low", torch.zeros(()))
         self.register_buffer("high", torch.zeros(()))
         self.register_buffer("seen", torch.zeros((), dtype=torch.bool))
 
+    def keep(self, low: float, high: float) -> None:
+        """Settles the range; batches no longer move it."""
+        self.kept = (low, high)
+
     def range(self) -> tuple[float, float]:
         """The real values that -128 and 127 stand for, before the zero point is rounded."""
-        return float(self.low), float(self.high)
+        return self.kept or (float(self.low), float(self.high))
 
     def forward(self, x: Tensor) -> Tensor:
-        if self.observing and self.training:
+        if self.observing and self.training and self.kept is None:
             with torch.no_grad():
                 low, high = torch.aminmax(x)
                 self._follow(low.clamp(max=0.0), high.clamp(min=0.0))

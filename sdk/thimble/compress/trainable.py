@@ -6,6 +6,7 @@ Graph's own NHWC order, so nothing is copied on the way in or at a flatten.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 
 import attrs
@@ -15,23 +16,24 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from thimble.compress.fake_quant import ActivationRange, fake_quantize_weight, fit_scale
+from thimble.compress.functional import apply, clamped, inside, outside, pad_for
+from thimble.errors import ModelError
 from thimble.graph.graph import Graph, Layer
 from thimble.graph.ops import (
-    Activation,
-    Add,
-    AvgPool2D,
     BatchNorm,
-    Clamp,
-    Concat,
+    Constant,
     Conv2D,
     FullyConnected,
     MaxPool2D,
     Pad,
     Reshape,
+    ResizeNearest,
+    Slice,
     Softmax,
+    Transpose,
 )
 
-_TO_NCHW_AXIS = {0: 2, 1: 3, 2: 1}
+_KEEPS_VALUES = Pad | Reshape | Transpose | Slice | ResizeNearest
 
 
 class WeightedLayer(nn.Module):
@@ -118,19 +120,34 @@ class _Norm(nn.Module):
 class TrainableGraph(nn.Module):
     """A module that computes what a float Graph computes.
 
+    Layers of one operator with the same weights and bias, as the steps of an unrolled recurrent network,
+    stay so: they share one WeightedLayer. Ranges of activations that ``meta["activation_ranges"]`` names,
+    as those of a model that came quantised, are kept.
+
     Args:
-        graph: a float Graph with one input and one output.
+        graph: a float Graph without states.
         per_channel: one weight scale per output channel instead of one per layer.
 
-    ``forward`` takes float32 ``(N, *input shape)``, images NHWC, and returns ``(N, *output shape)``. A
-    softmax at the very end is left out: it returns logits.
+    ``forward`` takes float32 ``(N, *input shape)`` for each input, images NHWC, and returns
+    ``(N, *output shape)``, of several outputs a tuple. A softmax at the very end is left out: it returns
+    logits.
+
+    Raises:
+        ModelError: the graph has states (TMB1101).
     """
 
     def __init__(self, graph: Graph, *, per_channel: bool = False) -> None:
         super().__init__()
+        if graph.states:
+            raise ModelError(
+                "TMB1101",
+                "a network with states cannot be trained one step at a time",
+                where=f"state {graph.states[0][0]}",
+                hint="train it unrolled over a sequence, and build its step with the trained weights",
+            )
         self.graph = graph
-        self._index = {layer.name: i for i, layer in enumerate(graph.weighted)}
-        self._cells = nn.ModuleList(WeightedLayer(x, per_channel=per_channel) for x in graph.weighted)
+        self._index, cells = _shared(graph, per_channel)
+        self._cells = nn.ModuleList(cells)
         norms = [layer for layer in graph.layers if isinstance(layer.op, BatchNorm)]
         self._norm_index = {layer.name: i for i, layer in enumerate(norms)}
         self._norms = nn.ModuleList(_Norm(layer) for layer in norms)
@@ -138,11 +155,21 @@ class TrainableGraph(nn.Module):
         self._range_index = {name: i for i, name in enumerate(dict.fromkeys(self._owner.values()))}
         inputs = {self._owner[name] for name in graph.inputs}
         self._ranges = nn.ModuleList(ActivationRange(extremes=n in inputs) for n in self._range_index)
+        for name, (low, high) in graph.meta.get("activation_ranges", {}).items():
+            if name in self._owner:
+                self._ranges[self._range_index[self._owner[name]]].keep(low, high)  # type: ignore[operator]
 
     @property
     def cells(self) -> dict[str, WeightedLayer]:
-        """The weighted layers by name, in order."""
-        return {name: self._cells[i] for name, i in self._index.items()}  # type: ignore[misc]
+        """The weighted layers in order, each by the name of the first layer of the Graph that it is."""
+        first: dict[int, str] = {}
+        for name, i in self._index.items():
+            first.setdefault(i, name)
+        return {name: self._cells[i] for i, name in first.items()}  # type: ignore[misc]
+
+    def cell(self, name: str) -> WeightedLayer:
+        """The weights of a layer of the Graph."""
+        return self._cells[self._index[name]]  # type: ignore[return-value]
 
     @property
     def ranges(self) -> Iterator[ActivationRange]:
@@ -160,55 +187,43 @@ class TrainableGraph(nn.Module):
         for quantizer in self.ranges:
             quantizer.enabled, quantizer.observing = enabled, observing
 
-    def forward(self, x: Tensor) -> Tensor:
-        values = {self.graph.inputs[0]: self._quantized(self.graph.inputs[0], _inside(x))}
-        last = self.graph.layers[-1]
-        for layer in self.graph.layers:
-            if layer is last and isinstance(layer.op, Softmax):
-                return _outside(values[layer.inputs[0]])
-            y = self._run(layer, [values[name] for name in layer.inputs])
+    def forward(self, *x: Tensor) -> Tensor | tuple[Tensor, ...]:
+        graph = self.graph
+        values = {
+            name: self._quantized(name, inside(batch)) for name, batch in zip(graph.inputs, x, strict=True)
+        }
+        last = graph.layers[-1]
+        for layer in graph.layers:
+            if layer is last and isinstance(layer.op, Softmax) and graph.outputs == (layer.output,):
+                return outside(values[layer.inputs[0]])
+            y = self._run(layer, [values[name] for name in layer.inputs], len(x[0]))
             values[layer.output] = self._quantized(layer.output, y)
-        return _outside(values[self.graph.outputs[0]])
+        outputs = tuple(outside(values[name]) for name in graph.outputs)
+        return outputs if len(outputs) > 1 else outputs[0]
 
     def _quantized(self, tensor: str, x: Tensor) -> Tensor:
         # of tensors that share a quantisation only the owner rounds
         index = self._range_index.get(tensor)
         return x if index is None else self._ranges[index](x)
 
-    def _run(self, layer: Layer, inputs: list[Tensor]) -> Tensor:
-        x, shape = inputs[0], self.graph.tensors[layer.output].shape
+    def _run(self, layer: Layer, inputs: list[Tensor], batch: int) -> Tensor:
         match layer.op:
             case FullyConnected(clamp=clamp):
-                cell = self.cells[layer.name]
-                return _clamp(F.linear(_outside(x).flatten(1), cell.effective(), cell.bias), clamp)
+                cell = self.cell(layer.name)
+                return clamped(F.linear(outside(inputs[0]).flatten(1), cell.effective(), cell.bias), clamp)
             case Conv2D() as op:
-                cell = self.cells[layer.name]
-                x, padding = _pad_for(x, op.padding, 0.0)
+                cell = self.cell(layer.name)
+                x, padding = pad_for(inputs[0], op.padding, 0.0)
                 weight = cell.effective().contiguous(memory_format=torch.channels_last)
                 y = F.conv2d(x, weight, cell.bias, op.stride, padding, op.dilation, op.groups)
-                return _clamp(y, op.clamp)
-            case MaxPool2D() as op:
-                x, padding = _pad_for(x, op.padding, float("-inf"), limit=op.kernel)
-                return _clamp(F.max_pool2d(x, op.kernel, op.stride, padding), op.clamp)
-            case AvgPool2D() as op:
-                return _clamp(_average(x, op), op.clamp)
-            case Pad(padding=(top, bottom, left, right)):
-                return F.pad(x, (left, right, top, bottom))
-            case Add(clamp=clamp):
-                return _clamp(inputs[0] + inputs[1], clamp)
-            case Concat(axis=axis):
-                rank = len(shape)
-                axis = axis % rank
-                return torch.cat(inputs, dim=_TO_NCHW_AXIS[axis] if rank == 3 else axis + 1)
-            case Softmax():
-                return _inside(F.softmax(_outside(x), dim=-1))
-            case Reshape():
-                return _inside(_outside(x).reshape(len(x), *shape))
-            case Activation(clamp=clamp):
-                return _clamp(x, clamp)
+                return clamped(y, op.clamp)
+            case Constant():
+                value = torch.from_numpy(layer.params["value"].copy())
+                return inside(value.expand(batch, *value.shape))
             case BatchNorm(epsilon=epsilon):
-                return self._norms[self._norm_index[layer.name]](x, epsilon)
-        raise TypeError(f"{layer.name}: {type(layer.op).__name__} cannot be trained")
+                return self._norms[self._norm_index[layer.name]](inputs[0], epsilon)
+            case op:
+                return apply(op, inputs, self.graph.tensors[layer.output].shape)
 
     def to_graph(self) -> Graph:
         """The Graph with the effective weights (masked, on the grid where one is switched on)."""
@@ -216,7 +231,7 @@ class TrainableGraph(nn.Module):
         for layer in self.graph.layers:
             params: dict[str, np.ndarray] = {}
             if layer.has_weights:
-                cell = self.cells[layer.name]
+                cell = self.cell(layer.name)
                 params = {"weight": cell.numpy_weight(), "bias": cell.bias.detach().numpy()}
             elif layer.name in self._norm_index:
                 norm = self._norms[self._norm_index[layer.name]]
@@ -233,15 +248,30 @@ class TrainableGraph(nn.Module):
 
     def weight_scales(self) -> dict[str, np.ndarray]:
         """Layer name -> the grid's step, float32 ``[1]`` or ``[O]``."""
-        return {name: cell.log_scale.detach().exp().numpy() for name, cell in self.cells.items()}
+        return {name: self.cell(name).log_scale.detach().exp().numpy() for name in self._index}
+
+
+def _shared(graph: Graph, per_channel: bool) -> tuple[dict[str, int], list[WeightedLayer]]:
+    """Each weighted layer's number, and the cells by number: layers alike in all have one."""
+    index: dict[str, int] = {}
+    cells: list[WeightedLayer] = []
+    known: dict[tuple[object, ...], int] = {}
+    for layer in graph.weighted:
+        params = (layer.weight, layer.params["bias"])
+        key = (layer.op, layer.weight.shape, *(hashlib.sha256(array.data).digest() for array in params))
+        if key not in known:
+            known[key] = len(cells)
+            cells.append(WeightedLayer(layer, per_channel=per_channel))
+        index[layer.name] = known[key]
+    return index, cells
 
 
 def range_owners(graph: Graph) -> dict[str, str]:
     """Tensor name -> the tensor whose range it shares.
 
-    Max pooling, padding and reshaping keep their input's quantisation. Where such a layer is the only
-    reader, the range is taken behind it: rounding and clamping commute with a maximum, and the values that
-    pooling throws away need no room. Softmax outputs have TFLite's fixed range and none here.
+    Max pooling and operators that only move elements keep their input's quantisation. Where such a layer is
+    the only reader, the range is taken behind it: rounding and clamping commute with a maximum, and the
+    values that are thrown away need no room. Softmax outputs have TFLite's fixed range and none here.
     """
     owner: dict[str, str] = {}
     for name in graph.inputs:
@@ -249,8 +279,8 @@ def range_owners(graph: Graph) -> dict[str, str]:
     for layer in graph.layers:
         if isinstance(layer.op, Softmax):
             continue
-        source = layer.inputs[0]
-        keeps = isinstance(layer.op, Pad | Reshape) or (
+        source = layer.inputs[0] if layer.inputs else ""
+        keeps = isinstance(layer.op, _KEEPS_VALUES) or (
             isinstance(layer.op, MaxPool2D) and layer.op.clamp == (None, None)
         )
         if not keeps or source not in owner:
@@ -262,40 +292,3 @@ def range_owners(graph: Graph) -> dict[str, str]:
         else:
             owner[layer.output] = owner[source]
     return owner
-
-
-def _inside(x: Tensor) -> Tensor:
-    return x.permute(0, 3, 1, 2) if x.dim() == 4 else x
-
-
-def _outside(x: Tensor) -> Tensor:
-    return x.permute(0, 2, 3, 1) if x.dim() == 4 else x
-
-
-def _clamp(x: Tensor, clamp: Clamp) -> Tensor:
-    low, high = clamp
-    if low == 0 and high is None:
-        return F.relu(x)
-    return x if low is None and high is None else x.clamp(low, high)
-
-
-def _pad_for(
-    x: Tensor, padding: tuple[int, int, int, int], value: float, limit: tuple[int, int] | None = None
-) -> tuple[Tensor, tuple[int, int]]:
-    """x and the symmetric padding that the operator itself may apply; the rest is padded here."""
-    top, bottom, left, right = padding
-    fits = limit is None or (2 * top <= limit[0] and 2 * left <= limit[1])
-    if top == bottom and left == right and fits:
-        return x, (top, left)
-    return F.pad(x, (left, right, top, bottom), value=value), (0, 0)
-
-
-def _average(x: Tensor, op: AvgPool2D) -> Tensor:
-    if not any(op.padding):
-        return F.avg_pool2d(x, op.kernel, op.stride)
-    top, bottom, left, right = op.padding
-    area = op.kernel[0] * op.kernel[1]
-    border = (left, right, top, bottom)
-    total = F.avg_pool2d(F.pad(x, border), op.kernel, op.stride) * area
-    inside = F.avg_pool2d(F.pad(torch.ones_like(x[:1, :1]), border), op.kernel, op.stride) * area
-    return total / inside

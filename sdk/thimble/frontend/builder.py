@@ -94,7 +94,10 @@ class Builder:
         self.layers: list[Layer] = []
         self._names: set[str] = set()
         self._layer_names: set[str] = set()
+        self._writers: dict[str, Layer] = {}
         self._constants: dict[tuple[Shape, bytes], str] = {}
+        self._viewed: dict[str, str] = {}  # a Reshape's output: what it shows under another shape
+        self._views: dict[str, list[str]] = {}  # the reverse
 
     def unique(self, name: str) -> str:
         """The name, or with ``_1``, ``_2`` .. where it is taken; it is taken from then on."""
@@ -110,9 +113,9 @@ class Builder:
         self.tensors[name] = Tensor(name, shape)
         return name
 
-    def is_layer_output(self, tensor: str) -> bool:
-        """False for inputs and states."""
-        return any(layer.output == tensor for layer in reversed(self.layers))
+    def writer(self, tensor: str) -> Layer | None:
+        """The layer that writes a tensor; None for inputs and states."""
+        return self._writers.get(tensor)
 
     def layer(
         self,
@@ -154,13 +157,20 @@ class Builder:
         output = self.unique(f"{name}.out")
         self.tensors[output] = Tensor(output, shape)
         self.layers.append(Layer(name, op, inputs, output, params, call.source))
+        self._writers[output] = self.layers[-1]
         return output
 
     def stored_as(self, call: Call, tensor: str, shape: Shape) -> str:
         """The tensor under another shape of the same storage; a Reshape where that is not its own."""
-        if self.tensors[tensor].shape == shape:
-            return tensor
-        return self.layer(call, Reshape(), tensor, declared=shape, suffix="reshape")
+        root = self._viewed.get(tensor, tensor)
+        views = self._views.setdefault(root, [])
+        for name in (tensor, root, *views):
+            if self.tensors[name].shape == shape:
+                return name
+        view = self.layer(call, Reshape(), root, declared=shape, suffix="reshape")
+        self._viewed[view] = root
+        views.append(view)
+        return view
 
     def constant(self, call: Call, value: np.ndarray) -> str:
         """A tensor that holds these numbers, float32, in storage order; equal ones exist once."""

@@ -181,10 +181,9 @@ def combine(b: Builder, call: Call, op: Add | Sub | Mul, x: Any, y: Any) -> Valu
 
 def _has_weights(b: Builder, tensor: str) -> bool:
     """True where a layer with weights, which a factor folds into, writes the tensor."""
-    layer = next((layer for layer in b.layers if layer.output == tensor), None)
+    layer = b.writer(tensor)
     while layer is not None and isinstance(layer.op, Reshape):
-        source = layer.inputs[0]
-        layer = next((layer for layer in b.layers if layer.output == source), None)
+        layer = b.writer(layer.inputs[0])
     return layer is not None and isinstance(layer.op, Conv2D | FullyConnected | BatchNorm)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from thimble.frontend.builder import Builder, Call, Value
+from thimble.frontend.builder import Builder, Call, Value, vector_value
 from thimble.frontend.elementwise import arithmetic, unary
 from thimble.frontend.handlers import handles
 from thimble.frontend.operators import dense
@@ -19,24 +19,26 @@ from thimble.frontend.shaping import joined, pieces
 from thimble.graph.ops import Add, Mul, Sub
 
 
-def gru_step(b: Builder, call: Call, gates: Value, h: Value, weight: Any, bias: Any) -> Value:
+def gru_step(b: Builder, call: Call, gates: Value, new: Value, h: Value, weight: Any, bias: Any) -> Value:
     """One step of a GRU (Cho et al. 2014, arXiv 1406.1078, in cuDNN's variant): the next state ``(H,)``.
 
     Args:
-        gates: the input's part, ``W x + b`` of shape ``(3H,)``: reset, update, new.
+        gates, new: the input's part, ``W x + b``: reset and update ``(2H,)``, and the new state's ``(H,)``.
         h: the state ``(H,)``.
-        weight, bias: of the state's part, float ``[3H, H]`` and ``[3H]`` or None.
+        weight, bias: of the state's part, float ``[3H, H]`` and ``[3H]`` or None: reset, update, new.
     """
     size = h.index.size
-    hidden = dense(b, call, h, weight, bias, "hidden")
-    from_x, new_x = pieces(b, call, gates, 0, (2 * size, size))
-    from_h, new_h = pieces(b, call, hidden, 0, (2 * size, size))
-    both = unary(b, call, arithmetic(b, call, Add(), from_x, from_h, "gates"), "logistic", suffix="gates")
+    cut = slice(None, 2 * size), slice(2 * size, None)
+    from_h, new_h = (
+        dense(b, call, h, weight[rows], None if bias is None else bias[rows], name)
+        for rows, name in zip(cut, ("hidden_gates", "hidden_new"), strict=True)
+    )
+    both = unary(b, call, arithmetic(b, call, Add(), gates, from_h, "gates"), "logistic", suffix="gates")
     reset, update = pieces(b, call, both, 0, (size, size))
-    candidate = arithmetic(b, call, Add(), new_x, arithmetic(b, call, Mul(), reset, new_h, "reset"), "new")
-    new = unary(b, call, candidate, "tanh", suffix="new")
-    change = arithmetic(b, call, Mul(), update, arithmetic(b, call, Sub(), h, new, "change"), "update")
-    return arithmetic(b, call, Add(), new, change, "state")
+    candidate = arithmetic(b, call, Add(), new, arithmetic(b, call, Mul(), reset, new_h, "reset"), "new")
+    fresh = unary(b, call, candidate, "tanh", suffix="new")
+    change = arithmetic(b, call, Mul(), update, arithmetic(b, call, Sub(), h, fresh, "change"), "update")
+    return arithmetic(b, call, Add(), fresh, change, "state")
 
 
 def lstm_step(
@@ -70,19 +72,37 @@ def unrolled(
         weights: input, state ``[G, I]``, ``[G, H]``, and both biases ``[G]`` or None.
     """
     w_x, w_h, b_x, b_h = weights
-    steps = x.shape[0]
-    states = list(states)
-    gates = dense(b, call, x, w_x, b_x, "input")
-    parts = pieces(b, call, gates, 0, (1,) * steps)
+    lstm, states = len(states) == 2, list(states)
+    parts = [
+        [_flat(b, call, part) for part in pieces(b, call, gates, 0, (1,) * x.shape[0])]
+        for gates in _from_input(b, call, x, w_x, b_x, lstm)
+    ]
+    steps = list(zip(*parts, strict=True))
     outputs: list[Value] = []
-    for part in reversed(parts) if reverse else parts:
-        gate = Value(part.tensor, part.index.reshape(-1))
-        if len(states) == 1:
-            states = [gru_step(b, call, gate, states[0], w_h, b_h)]
-        else:
-            states = list(lstm_step(b, call, gate, states[0], states[1], w_h, b_h))
+    for gates in reversed(steps) if reverse else steps:
+        states = _step(b, call, gates, states, w_h, b_h)
         outputs.append(states[0])
     return (outputs[::-1] if reverse else outputs), states
+
+
+def _from_input(b: Builder, call: Call, x: Value, weight: Any, bias: Any, lstm: bool) -> list[Value]:
+    """``W x + b``: of an LSTM all gates, of a GRU the first two, and the new state's part."""
+    if lstm:
+        return [dense(b, call, x, weight, bias, "input")]
+    cut = 2 * (len(weight) // 3)
+    first, second = (None, None) if bias is None else (bias[:cut], bias[cut:])
+    return [
+        dense(b, call, x, weight[:cut], first, "input_gates"),
+        dense(b, call, x, weight[cut:], second, "input_new"),
+    ]
+
+
+def _step(
+    b: Builder, call: Call, gates: Sequence[Value], states: Sequence[Value], weight: Any, bias: Any
+) -> list[Value]:
+    if len(states) == 1:
+        return [gru_step(b, call, gates[0], gates[1], states[0], weight, bias)]
+    return list(lstm_step(b, call, gates[0], states[0], states[1], weight, bias))
 
 
 @handles("aten.gru", "aten.lstm")
@@ -133,11 +153,14 @@ def _weights(params: Sequence[Any], lstm: bool) -> list[Any]:
 def _state(b: Builder, call: Call, given: Any, at: int, size: int) -> Value:
     """The initial state ``(H,)`` of the cell number ``at``, of ``(cells, N, H)``."""
     if isinstance(given, np.ndarray):
-        row = given.reshape(given.shape[0], -1, size)[at, 0]
-        return Value(b.constant(call, row), np.arange(size))
+        return vector_value(b.constant(call, given.reshape(given.shape[0], -1, size)[at, 0]), size)
     cells = given.index.size // size
     rows = pieces(b, call, Value(given.tensor, given.index.reshape(cells, size)), 0, (1,) * cells)
-    return Value(rows[at].tensor, rows[at].index.reshape(-1))
+    return _flat(b, call, rows[at])
+
+
+def _flat(b: Builder, call: Call, row: Value) -> Value:
+    return vector_value(b.stored(call, row.tensor, row.index.reshape(-1)), row.index.size)
 
 
 @handles("aten.gru_cell", "aten.lstm_cell")
@@ -152,7 +175,6 @@ def cell(b: Builder, call: Call) -> Value | list[Value]:
     states = [
         _state(b, call, v[None] if isinstance(v, np.ndarray) else v, 0, weights[1].shape[1]) for v in given
     ]
-    gates = dense(b, call, x, weights[0], weights[2], "input")
-    if not lstm:
-        return gru_step(b, call, gates, states[0], weights[1], weights[3])
-    return list(lstm_step(b, call, gates, states[0], states[1], weights[1], weights[3]))
+    gates = _from_input(b, call, x, weights[0], weights[2], lstm)
+    results = _step(b, call, gates, states, weights[1], weights[3])
+    return results if lstm else results[0]

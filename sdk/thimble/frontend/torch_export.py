@@ -26,7 +26,10 @@ from thimble.graph.validate import MAX_ELEMENTS, validate
 
 _TORCH = str(Path(torch.__file__).parent)
 _FRAME = re.compile(r'File "(?P<file>[^"]+)", line (?P<line>\d+), in [^\n]*\n\s*(?P<code>[^\n]*)')
-_SEQUENCE_OPERATIONS = {"aten.conv1d", "aten.max_pool1d", "aten.avg_pool1d", "aten.adaptive_avg_pool1d"}
+_SEQUENCE_OPERATIONS = {"aten.conv1d", "aten.conv_transpose1d", "aten.max_pool1d", "aten.avg_pool1d"}
+_SEQUENCE_OPERATIONS |= {"aten.adaptive_avg_pool1d", "aten.upsample_nearest1d"}
+_ALIKE = {"aten.cat", "aten.pad", "aten.constant_pad_nd", "aten.batch_norm", "aten.relu", "aten.slice"}
+_ALIKE |= {"aten.add", "aten.sub", "aten.mul", "aten.div", "aten.dropout", "aten.to"}  # shape stays alike
 
 
 def from_module(module: nn.Module, example_input: Any, name: str, *, states: int = 0) -> Graph:
@@ -74,8 +77,11 @@ def _export(module: nn.Module, examples: tuple[torch.Tensor, ...], name: str) ->
     # both steps run the user's code, which may raise anything; warnings are torch's own
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
+        buffers = [(buffer, buffer.clone()) for buffer in module.buffers()]
         try:
             module(*examples)
+            for buffer, before in buffers:  # a step of a stream changes its state
+                buffer.copy_(before)
         except Exception as error:
             raise ModelError(
                 "TMB1105",
@@ -195,7 +201,7 @@ class _Importer:
             )
         self.batch = batch
         b = self.builder
-        sequence = len(shape) == 2 and any(_operation(user) in _SEQUENCE_OPERATIONS for user in node.users)
+        sequence = len(shape) == 2 and _feeds_sequences(node)
         if len(shape) == 3 or sequence:
             self.layouts.add("NCHW")
             channels, height, width = shape if len(shape) == 3 else (shape[0], 1, shape[1])
@@ -291,7 +297,7 @@ class _Importer:
         tensor = self.builder.stored(
             call, after.tensor, index.reshape(self.builder.tensors[before.tensor].shape)
         )
-        if self.builder.is_layer_output(tensor):
+        if self.builder.writer(tensor):
             return tensor
         raise self._refused(
             f"the state {before.tensor} is renewed by an input as it is",
@@ -299,7 +305,7 @@ class _Importer:
         )
 
     def _output(self, value: Any) -> str:
-        if not isinstance(value, Value) or not self.builder.is_layer_output(value.tensor):
+        if not isinstance(value, Value) or not self.builder.writer(value.tensor):
             raise self._refused(
                 "an output is not computed from the input",
                 "return the last layer's result, or a tuple of results",
@@ -325,6 +331,19 @@ class _Importer:
             where=f"layer {name}" + (f" ({source})" if source else ""),
             hint=hint_for(operation),
         )
+
+
+def _feeds_sequences(node: torch.fx.Node) -> bool:
+    """True where a value ``(N, C, L)`` reaches an operation over L with its axes as they are."""
+    seen, rest = {node}, [node]
+    while rest:
+        for user in rest.pop().users:
+            if _operation(user) in _SEQUENCE_OPERATIONS:
+                return True
+            if _operation(user) in _ALIKE and user not in seen:
+                seen.add(user)
+                rest.append(user)
+    return False
 
 
 def source_line(node: torch.fx.Node) -> str:
