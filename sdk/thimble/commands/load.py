@@ -29,7 +29,7 @@ def load_model(path: str | os.PathLike[str], calibration: str | os.PathLike[str]
         calibration: an npz with samples ``x`` in the source model's layout; a float model needs them.
 
     Raises:
-        ModelError: what ``graph.io.load``, ``load_tflite``, ``load_onnx`` and ``load_program`` say; the suffix is unknown
+        ModelError: what ``graph.io.load`` and the front ends say; the suffix is unknown
             (TMB1114), or a float model comes without samples (TMB1115).
         DataError: the samples do not suit.
     """

@@ -300,8 +300,9 @@ class _Importer:
             sequence = index.ndim == 2 and in_order(index.T)
             tensor = value.tensor
             if not (image or sequence or in_order(index)):
-                call = Node("Transpose", self.builder.unique(where), "", {})
-                tensor = arranged(self.builder, call, value, index)
+                call = Node("Transpose", self.builder.unique(_plain_name(where)), "", {})
+                order = index.transpose(1, 2, 0) if index.ndim == 3 else index  # an image like others
+                tensor = arranged(self.builder, call, value, order)
             tensors.append(tensor)
         return tuple(tensors)
 

@@ -5,6 +5,8 @@ A Value's index array has the file's whole shape, the batch of 1 included, where
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from thimble.frontend.builder import Value, image_value, in_order
@@ -54,15 +56,34 @@ def arranged(b: OnnxBuilder, node: Node, value: Value, wanted: np.ndarray, shape
     if in_order(wanted):
         return b.stored_as(node, value.tensor, shape)
     levels = _levels(wanted.reshape(-1))
-    if levels is None or len(levels) > MAX_RANK:
+    if levels is None:
         raise node.unsupported(
-            f"the input of {node.operation} would have to be rearranged in memory in more than one step",
-            "reshape and transpose less",
+            f"the input of {node.operation} would have to be rearranged in memory element by element",
+            "reshape and transpose by whole axes",
         )
-    by_stride = sorted(range(len(levels)), key=lambda k: -levels[k][1])
-    storage = b.stored_as(node, value.tensor, tuple(levels[k][0] for k in by_stride))
-    axes = tuple(by_stride.index(k) for k in range(len(levels)))
-    return b.stored_as(node, b.layer(node, Transpose(axes), storage, suffix="transpose"), shape)
+    stored = sorted(levels, key=lambda level: -level[1])
+    if len(levels) <= MAX_RANK:
+        axes = tuple(stored.index(level) for level in levels)
+        return b.stored_as(node, _transposed(b, node, value.tensor, stored, axes), shape)
+    tensor = value.tensor
+    for place in range(len(levels)):  # one block after the other moves to its place
+        start = stored.index(levels[place])
+        if start > place:
+            end = start + 1
+            while end < len(levels) and stored[end] == levels[place + end - start]:
+                end += 1
+            parts = [stored[:place], stored[place:start], stored[start:end], stored[end:]]
+            sizes = [(math.prod(count for count, _ in part), 0) for part in parts]
+            tensor = _transposed(b, node, tensor, sizes, (0, 2, 1, 3))
+            stored = parts[0] + parts[2] + parts[1] + parts[3]
+    return b.stored_as(node, tensor, shape)
+
+
+def _transposed(
+    b: OnnxBuilder, node: Node, tensor: str, stored: list[tuple[int, int]], axes: tuple[int, ...]
+) -> str:
+    blocks = b.stored_as(node, tensor, tuple(count for count, _ in stored))
+    return b.layer(node, Transpose(axes), blocks, suffix="transpose")
 
 
 def _levels(order: np.ndarray) -> list[tuple[int, int]] | None:

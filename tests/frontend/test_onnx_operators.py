@@ -1,0 +1,78 @@
+"""Every ONNX operator of the table: the imported graph computes what onnxruntime computes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+from onnx import ModelProto
+from onnx_cases import CASES, Case
+
+from thimble.frontend.onnx import load_onnx
+from thimble.graph.graph import Graph
+from thimble.quantize.float_interpreter import run_float
+from thimble.quantize.inputs import to_storage_layout
+
+
+def imported(model: ModelProto, folder: Path) -> Graph:
+    path = folder / "net.onnx"
+    path.write_bytes(model.SerializeToString())
+    return load_onnx(path)
+
+
+def reference(model: ModelProto, x: dict[str, np.ndarray]) -> list[np.ndarray]:
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(model.SerializeToString(), options)
+    return session.run(None, x)
+
+
+def random_inputs(model: ModelProto, seed: int = 3) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    weights = {tensor.name for tensor in model.graph.initializer}
+    return {
+        x.name: rng.normal(size=[d.dim_value or 1 for d in x.type.tensor_type.shape.dim]).astype(np.float32)
+        for x in model.graph.input
+        if x.name not in weights
+    }
+
+
+def in_storage(graph: Graph, x: dict[str, np.ndarray]) -> list[np.ndarray]:
+    """onnxruntime's inputs as the graph's."""
+    result = []
+    for name in graph.inputs:
+        shape = graph.tensors[name].shape
+        value = x[name]
+        if graph.meta["input_layout"] == "NHWC" or len(shape) != 3:
+            value = value.reshape(1, *shape)
+        result.append(to_storage_layout(graph, value, name))
+    return result
+
+
+def as_source(result: np.ndarray, shape: tuple[int, ...], image: bool) -> np.ndarray:
+    """A graph's output in the layout of onnxruntime's of that shape."""
+    if image and len(shape) == 4:
+        return result.reshape(shape[0], shape[2], shape[3], shape[1]).transpose(0, 3, 1, 2)
+    if image and len(shape) == 3:
+        return result.reshape(shape[0], shape[2], shape[1]).transpose(0, 2, 1)
+    return result.reshape(shape)
+
+
+def assert_equal(graph: Graph, model: ModelProto) -> None:
+    x = random_inputs(model)
+    values = run_float(graph, in_storage(graph, x))
+    for name, wanted in zip(graph.outputs, reference(model, x), strict=True):
+        result = values[name]
+        either = [as_source(result, wanted.shape, image) for image in (True, False)]
+        errors = [np.abs(candidate - wanted).max() for candidate in either]
+        assert min(errors) < 1e-4 * max(1.0, np.abs(wanted).max()), errors
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_the_graph_computes_what_onnxruntime_computes(case: Case, tmp_path):
+    model = case.make()
+    assert any(case.operator == node.op_type for node in model.graph.node) or case.operator == "Gelu"
+    assert_equal(imported(model, tmp_path), model)
