@@ -13,7 +13,6 @@ from cli_calls import refused, thimble, tree
 from quantized_networks import Builder, tiny
 from thimble.board import boards
 from thimble.graph.io import dumps, save
-from thimble.graph.ops import NO_CLAMP
 
 BOARD = "nucleo_l4r5zi"
 WHOLE = dumps(tiny())
@@ -78,24 +77,6 @@ def test_a_model_that_computes_nothing(tmp_path):
     b = Builder("noop", (2, 3, 1))
     save(b.graph(b.flatten("x")), tmp_path / "noop.thimble")
     refused("TMB1404", "inspect", tmp_path / "noop.thimble")
-
-
-def test_a_model_with_two_outputs(tmp_path):
-    b = Builder("two", (6,))
-    first = b.fully_connected("x", 4)
-    graph = b.graph(b.fully_connected(first, 3, clamp=NO_CLAMP))
-    save(attrs.evolve(graph, outputs=(first, *graph.outputs)), tmp_path / "two.thimble")
-    refused(
-        "TMB1402",
-        "build",
-        tmp_path / "two.thimble",
-        "--board",
-        BOARD,
-        "--out",
-        tmp_path / "p",
-        says=("2 outputs",),
-    )
-    assert not (tmp_path / "p").exists()
 
 
 @pytest.mark.parametrize(

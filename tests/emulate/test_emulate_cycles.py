@@ -45,7 +45,8 @@ def test_a_dot_product_takes_the_cycles_that_were_measured(tmp_path, name):
     elf = tmp_path / "dot.elf"
     flags = [*target.flags, *tools.specs, "-O2", "-nostartfiles", "-Wl,--build-id=none"]
     tools.run("gcc", *flags, "-T", tmp_path / "dot.ld", tmp_path / "dot.c", "-o", elf)
-    _, profile = Machine(elf, target, "dot").count(bytes(2000), 1)
+    project = emulate.Project(tmp_path, "dot", {"input": 2000}, {"output": 1})
+    _, profile = Machine(elf, target, project).count(bytes(2000))
     cycles, text = modelled_cycles(target.cycles, profile)
     per = profile.instructions if target.arch == "riscv" else ELEMENTS
     assert cycles / per == pytest.approx(MEASURED[name], rel=MARGIN[name])

@@ -107,8 +107,9 @@ def test_no_file_makes_the_reader_fail_otherwise(noise, magic):
     assert caught.value.code in HOSTILE
 
 
-def constants(name: str = "a", bias: int = 1) -> LayerConstants:
+def constants(name: str = "a", bias: int = 1, data: bytes = b"") -> LayerConstants:
     encoded = PLAN.steps[-1].choice.encoded
+    encoded = attrs.evolve(encoded, data=data + encoded.data)
     return LayerConstants(
         name, encoded, np.full(encoded.rows, bias), np.ones(1, np.int32), np.zeros(1, np.int8)
     )
@@ -117,7 +118,7 @@ def constants(name: str = "a", bias: int = 1) -> LayerConstants:
 @pytest.mark.parametrize(
     "layers,says",
     [
-        ([constants(str(k)) for k in range(MAX_SECTIONS + 1)], "256 layers"),
+        ([constants(str(k), data=bytes([k])) for k in range(MAX_SECTIONS + 1)], "256 matrices"),
         ([constants(bias=1 << 30)], "2^30"),
         ([constants(bias=-(1 << 30))], "2^30"),
     ],

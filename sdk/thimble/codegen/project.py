@@ -25,6 +25,7 @@ from thimble.graph.io import dumps, load
 from thimble.paths import resource
 from thimble.plan.names import plain
 from thimble.plan.plan import Plan
+from thimble.quantize.batches import Batch, as_batches, joined, noise
 from thimble.quantize.interpreter import run
 
 _NUMBERS_PER_LINE = 24
@@ -45,7 +46,7 @@ class BoardEnvironment:
 
 @attrs.frozen
 class GoldenCase:
-    """One golden test: int8 input and output as C source lines."""
+    """One golden test: int8 inputs and outputs, each kind joined, as C source lines."""
 
     name: str
     index: int
@@ -60,7 +61,7 @@ def write_project(
     emulated: tuple[str, ...],
     board: BoardEnvironment | None = None,
     manifest: Mapping[str, Any] | None = None,
-    inputs: np.ndarray | None = None,
+    inputs: Batch | None = None,
 ) -> Path:
     """Writes the project of a plan to ``out`` and returns it.
 
@@ -71,7 +72,8 @@ def write_project(
         emulated: targets that platformio.ini gets environments for; the plan's core comes first.
         board: the real board, if any.
         manifest: further keys for ``thimble.json``.
-        inputs: int8 ``(N, *input shape)`` golden inputs, of which the first few are used; default: noise.
+        inputs: int8 ``(N, *shape)`` golden samples, one array for each input or the only one's, of which
+            the first few are used; default: noise.
 
     Raises:
         DataError: TMB2030, ``out`` exists and is not a Thimble project, or is the folder one works in.
@@ -134,7 +136,7 @@ def _fill(
     emulated: tuple[str, ...],
     board: BoardEnvironment,
     manifest: dict[str, Any],
-    inputs: np.ndarray | None,
+    inputs: Batch | None,
 ) -> None:
     golden = _golden(plan, inputs)
     context = {
@@ -172,24 +174,22 @@ def _fill(
         "name": spec.name,
         "core": plan.core,
         "objective": plan.objective,
-        "input_len": spec.input.size,
-        "output_len": spec.output.size,
+        "inputs": {io.name: io.size for io in spec.inputs},
+        "outputs": {io.name: io.size for io in spec.outputs},
+        "stateful": bool(spec.states),
         "files": sorted([*list_files(at), MANIFEST]),
         **manifest,
     }
     (at / MANIFEST).write_text(json.dumps(facts, indent=2, sort_keys=True) + "\n")
 
 
-def _golden(plan: Plan, inputs: np.ndarray | None) -> tuple[GoldenCase, ...]:
+def _golden(plan: Plan, inputs: Batch | None) -> tuple[GoldenCase, ...]:
     graph = plan.graph
-    shape = graph.tensors[graph.inputs[0]].shape
-    if inputs is None:
-        inputs = np.random.default_rng(0).integers(-128, 128, (_GOLDEN, *shape)).astype(np.int8)
-    inputs = inputs[:_GOLDEN]
-    outputs = run(graph, inputs)[0]
+    samples = noise(graph, _GOLDEN) if inputs is None else [x[:_GOLDEN] for x in as_batches(inputs)]
+    outputs = joined(run(graph, samples))
     return tuple(
         GoldenCase(f"golden_{k}", k, _lines(x), _lines(y))
-        for k, (x, y) in enumerate(zip(inputs, outputs, strict=True))
+        for k, (x, y) in enumerate(zip(joined(samples), outputs, strict=True))
     )
 
 

@@ -8,10 +8,9 @@ import attrs
 import numpy as np
 
 from thimble import __version__
-from thimble.errors import ModelError
 from thimble.graph.graph import Tensor
 from thimble.plan.image import HEADER, RECORD, VERSION, Image
-from thimble.plan.names import c_name, plain
+from thimble.plan.names import c_name, plain, unique_c_names
 from thimble.plan.plan import Plan, Step
 
 _BYTES_PER_LINE = 18
@@ -19,14 +18,30 @@ _BYTES_PER_LINE = 18
 
 @attrs.frozen
 class IoSpec:
-    """The model's input or output."""
+    """One of the model's inputs or outputs.
 
+    ``name`` is its C name behind the model's: ``input``, or ``input_<tensor>`` where there are several.
+    """
+
+    name: str
     macro: str
+    title: str  # of the tensor, for comments
     shape: str  # a C initialiser
     size: int
     scale: str  # a C float literal
     zero_point: int
+    uint8: bool  # of the source model; its bytes are 128 larger than the firmware's
     offset: int
+
+
+@attrs.frozen
+class StateSpec:
+    """A tensor that lives across runs."""
+
+    title: str
+    offset: int
+    size: int
+    zero_point: int
 
 
 @attrs.frozen
@@ -54,30 +69,25 @@ class ModelSpec:
     flash_bytes: int | None
     contract: Mapping[str, int]
     image_version: int
-    input: IoSpec
-    output: IoSpec
+    inputs: tuple[IoSpec, ...]
+    outputs: tuple[IoSpec, ...]
+    states: tuple[StateSpec, ...]
     steps: tuple[Step, ...]
     image_runs: tuple[ImageRun, ...]
+
+    @property
+    def ios(self) -> tuple[IoSpec, ...]:
+        return self.inputs + self.outputs
 
 
 def model_spec(plan: Plan, sha256: str) -> ModelSpec:
     """The spec of a plan.
 
     Args:
-        plan: a plan with one input and one output.
+        plan: what to generate.
         sha256: of the ``.thimble`` file, so that generated files name what they were made from.
-
-    Raises:
-        ModelError: TMB1402, more than one input or output.
     """
     graph = plan.graph
-    if len(graph.inputs) != 1 or len(graph.outputs) != 1:
-        raise ModelError(
-            "TMB1402",
-            f"the model has {len(graph.inputs)} inputs and {len(graph.outputs)} outputs",
-            where=graph.name,
-            hint="generated C has one of each; join outputs with a concatenation",
-        )
     name = c_name(graph.name)
     macro = name.upper()
     return ModelSpec(
@@ -94,23 +104,41 @@ def model_spec(plan: Plan, sha256: str) -> ModelSpec:
         flash_bytes=plan.bounds.code + plan.image_bytes if plan.bounds else None,
         contract=attrs.asdict(plan.image.contract),
         image_version=VERSION,
-        input=_io(f"{macro}_INPUT", graph.tensors[graph.inputs[0]], plan),
-        output=_io(f"{macro}_OUTPUT", graph.tensors[graph.outputs[0]], plan),
+        inputs=_ios("input", graph.inputs, macro, plan),
+        outputs=_ios("output", graph.outputs, macro, plan),
+        states=tuple(_state(graph.tensors[before], plan) for before, _ in graph.states),
         steps=plan.steps,
         image_runs=_runs(plan.image),
     )
 
 
-def _io(macro: str, tensor: Tensor, plan: Plan) -> IoSpec:
+def _ios(kind: str, tensors: tuple[str, ...], macro: str, plan: Plan) -> tuple[IoSpec, ...]:
+    names = (kind,) if len(tensors) == 1 else unique_c_names(tensors, prefix=f"{kind}_")
+    types = plan.graph.meta.get(f"{kind}_types", ())
+    return tuple(
+        _io(name, macro, plan.graph.tensors[tensor], plan, uint8=types[k : k + 1] == ["uint8"])
+        for k, (name, tensor) in enumerate(zip(names, tensors, strict=True))
+    )
+
+
+def _io(name: str, macro: str, tensor: Tensor, plan: Plan, *, uint8: bool) -> IoSpec:
     assert tensor.quant is not None
     return IoSpec(
-        macro=macro,
+        name=name,
+        macro=f"{macro}_{name.upper()}",
+        title=plain(tensor.name),
         shape="{" + ", ".join(str(n) for n in tensor.shape) + "}",
         size=tensor.size,
         scale=float_literal(tensor.quant.scale),
         zero_point=tensor.quant.zero_point,
+        uint8=uint8,
         offset=plan.offset(tensor.name),
     )
+
+
+def _state(tensor: Tensor, plan: Plan) -> StateSpec:
+    assert tensor.quant is not None
+    return StateSpec(plain(tensor.name), plan.offset(tensor.name), tensor.size, tensor.quant.zero_point)
 
 
 def float_literal(value: float) -> str:

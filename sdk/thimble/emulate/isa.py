@@ -1,12 +1,13 @@
 """Runs a firmware's model inside this process, instruction by instruction exact (Unicorn).
 
-The ELF that `pio run` built is loaded as it is; ``<model>_init``, ``_input``, ``_run`` and ``_output`` are
-called by symbol. The stack, the model's struct, the arena and a copy of the image each lie alone between
-unmapped pages; a second machine sets their start against such a page.
+The ELF that `pio run` built is loaded as it is; ``<model>_init``, ``_run`` and the functions of inputs and
+outputs are called by symbol. The stack, the model's struct, the arena and a copy of the image each lie alone
+between unmapped pages; a second machine sets their start against such a page.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +28,7 @@ class Machine(Core):
     Args:
         elf_path: the firmware.
         target: its core.
-        name: the model's C name.
+        project: what the firmware was built from.
         at_end: an unmapped page follows each region; otherwise, one precedes it.
 
     Raises:
@@ -35,12 +36,12 @@ class Machine(Core):
         VerifyError: TMB6002 where init refuses the image, TMB6003 on an access out of bounds.
     """
 
-    def __init__(self, elf_path: Path, target: Target, name: str, *, at_end: bool = True) -> None:
-        symbol = read_elf(elf_path).symbol
+    def __init__(self, elf_path: Path, target: Target, project: Project, *, at_end: bool = True) -> None:
+        symbol, name = read_elf(elf_path).symbol, project.name
         image = symbol(f"{name}_image")
         regions = {"net": symbol("tmb_net").size, "arena": symbol("tmb_arena").size, "image": image.size}
         super().__init__(elf_path, target, regions, at_end=at_end)
-        self.name = name
+        self.name, self.project = name, project
         self._constants = self.read(image.address, image.size)
         self.write(self.at["image"], self._constants)
         self._start()
@@ -53,21 +54,28 @@ class Machine(Core):
         if status != 0:
             signed = status - (1 << 32) if status >> 31 else status
             raise VerifyError("TMB6002", f"{self.name}_init answers {signed}", where=self.target.name)
-        self._input = self.call(f"{self.name}_input", at["net"])
-        self._output = self.call(f"{self.name}_output", at["net"])
+        self._inputs = self._places(self.project.inputs)
+        self._outputs = self._places(self.project.outputs)
 
-    def infer(self, sample: bytes, output_len: int) -> bytes:
-        """One inference: int8 input bytes in, int8 output bytes out."""
-        self.write(self._input, sample)
+    def _places(self, sizes: Mapping[str, int]) -> list[tuple[int, int]]:
+        """Where each input or output lies, and its bytes."""
+        return [(self.call(f"{self.name}_{io}", self.at["net"]), size) for io, size in sizes.items()]
+
+    def infer(self, sample: bytes) -> bytes:
+        """One inference: int8 bytes of all inputs in, int8 bytes of all outputs out."""
+        start = 0
+        for at, size in self._inputs:
+            self.write(at, sample[start : start + size])
+            start += size
         self.call(f"{self.name}_run", self.at["net"])
-        return self.read(self._output, output_len)
+        return b"".join(self.read(at, size) for at, size in self._outputs)
 
-    def count(self, sample: bytes, output_len: int) -> tuple[bytes, Profile]:
+    def count(self, sample: bytes) -> tuple[bytes, Profile]:
         """One inference with every instruction counted."""
         run = self.elf.symbol(f"{self.name}_run")
         self.start_counting((run.address, run.address + run.size))
         try:
-            output = self.infer(sample, output_len)
+            output = self.infer(sample)
         finally:
             profile = self.stop_counting()
         return output, profile
@@ -99,14 +107,14 @@ def measure(project: Project, elf: Path, target: Target, x: np.ndarray, *, count
         VerifyError: TMB6002 to TMB6004, see ``Machine``.
     """
     samples = [sample.tobytes() for sample in flat_inputs(project, x)]
-    Machine(elf, target, project.name, at_end=False).infer(samples[0], project.output_len)
-    machine = Machine(elf, target, project.name)
+    Machine(elf, target, project, at_end=False).infer(samples[0])
+    machine = Machine(elf, target, project)
     outputs, profiles = [], []
     for sample in samples[:counted]:
-        output, profile = machine.count(sample, project.output_len)
+        output, profile = machine.count(sample)
         outputs.append(output)
         profiles.append(profile)
-    outputs += [machine.infer(sample, project.output_len) for sample in samples[counted:]]
+    outputs += [machine.infer(sample) for sample in samples[counted:]]
     machine.check_constants()
     result = np.frombuffer(b"".join(outputs), np.int8).reshape(len(samples), project.output_len)
     if not profiles:

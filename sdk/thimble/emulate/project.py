@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import attrs
@@ -18,15 +19,27 @@ class Project:
     Attributes:
         path: the folder that holds platformio.ini.
         name: the model's C name; its functions are ``<name>_init``, ``<name>_run`` and so on.
-        input_len, output_len: int8 elements per sample.
+        inputs, outputs: elements of each, by its name behind the model's: ``<name>_input`` is a function.
         core: the target that the project was planned for.
+        stateful: a run depends on the runs before.
     """
 
     path: Path
     name: str
-    input_len: int
-    output_len: int
+    inputs: Mapping[str, int]
+    outputs: Mapping[str, int]
     core: str = "cortex-m4"
+    stateful: bool = False
+
+    @property
+    def input_len(self) -> int:
+        """int8 elements of one sample, all inputs together."""
+        return sum(self.inputs.values())
+
+    @property
+    def output_len(self) -> int:
+        """int8 elements of one sample's outputs together."""
+        return sum(self.outputs.values())
 
 
 def load_project(path: Path | str) -> Project:
@@ -38,9 +51,10 @@ def load_project(path: Path | str) -> Project:
     path = Path(path).resolve()
     try:
         facts = json.loads((path / "thimble.json").read_text())
-        lengths = int(facts["input_len"]), int(facts["output_len"])
-        return Project(path, str(facts["name"]), *lengths, str(facts.get("core", "cortex-m4")))
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        inputs, outputs = ({str(k): int(n) for k, n in facts[kind].items()} for kind in ("inputs", "outputs"))
+        core, stateful = str(facts.get("core", "cortex-m4")), bool(facts.get("stateful"))
+        return Project(path, str(facts["name"]), inputs, outputs, core, stateful)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ToolError(
             "TMB5005",
             "not a project that thimble generated: no usable thimble.json",

@@ -131,17 +131,21 @@ def measure(
 ) -> Measurement:
     """Runs samples through a firmware; counts the instructions of the first ``counted``.
 
+    What a run depends on the runs before runs in one go, the counted samples a second time.
+
     Raises:
         ToolError, VerifyError: see ``execute``.
     """
     x = flat_inputs(project, x)
-    outputs, dearest = [], []
+    outputs, dearest, done = [], [], 0
     if counted:
         first, counts = execute(project, elf, target, x[:counted], timeout_s=timeout_s, count=True)
-        outputs.append(first)
         dearest = max(counts, key=lambda line: line[0])
-    if len(x) > counted:
-        outputs.append(execute(project, elf, target, x[counted:], timeout_s=timeout_s)[0])
+        if not project.stateful or counted >= len(x):
+            outputs.append(first)
+            done = counted
+    if len(x) > done:
+        outputs.append(execute(project, elf, target, x[done:], timeout_s=timeout_s)[0])
     return Measurement(
         target=target.name,
         emulator="qemu",

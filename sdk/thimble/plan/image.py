@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import attrs
 import numpy as np
@@ -28,13 +28,21 @@ SHIFTS = range(-31, 31)
 
 @attrs.frozen(eq=False)
 class LayerConstants:
-    """What the image holds of one layer; ``multiplier`` int32 and ``shift`` int8 are of one length."""
+    """Of one step with weights; ``multiplier`` int32 and ``shift`` int8 are of one length."""
 
     name: str
     encoded: Encoded
     bias: np.ndarray
     multiplier: np.ndarray
     shift: np.ndarray
+
+
+@attrs.frozen(eq=False)
+class DataRun:
+    """int8 that a step reads in place: a table, or a constant tensor."""
+
+    name: str
+    values: np.ndarray
 
 
 @attrs.frozen(eq=False)
@@ -64,11 +72,20 @@ class Contract:
 
 @attrs.frozen(eq=False)
 class Image:
-    """The image's bytes, and the offset of every section in it; those of no bytes have offset 0."""
+    """The image's bytes and what lies where.
+
+    Attributes:
+        data: the bytes.
+        sections: in the order in which they lie; what several steps share has the name of the first.
+        offsets: of every step's runs; those of no bytes have offset 0.
+        records: every step's number in the section table.
+        contract: what the code holds the image to.
+    """
 
     data: bytes
-    sections: tuple[Section, ...]  # in the order in which they lie
-    offsets: dict[str, int]
+    sections: tuple[Section, ...]
+    offsets: Mapping[str, int]
+    records: Mapping[str, int]
     contract: Contract
 
     @property
@@ -88,44 +105,71 @@ def narrowest(values: np.ndarray) -> np.ndarray:
     return values.astype(np.int32)
 
 
-def build(layers: Sequence[LayerConstants], structure: str) -> Image:
+def share(layers: Sequence[LayerConstants], data: Sequence[DataRun] = ()) -> dict[str, str]:
+    """Which runs are stored once: name of a run -> name of the first that is equal.
+
+    Steps share an encoded matrix, those that do so also biases and scales; data runs share whole runs.
+    """
+    first: dict[object, str] = {}
+    return {name: first.setdefault(key, name) for name, key in _keys(layers, data)}
+
+
+def _keys(layers: Sequence[LayerConstants], data: Sequence[DataRun]) -> Iterator[tuple[str, object]]:
+    for layer in layers:
+        enc = layer.encoded
+        weights = (enc.codec, enc.rows, enc.cols, enc.data)
+        scale = (layer.multiplier.astype(np.int32).tobytes(), layer.shift.astype(np.int8).tobytes())
+        yield f"{layer.name}/weights", weights
+        yield f"{layer.name}/bias", ("bias", weights, layer.bias.astype(np.int32).tobytes())
+        yield f"{layer.name}/scale", ("scale", weights, scale)
+    for run in data:
+        yield run.name, run.values.tobytes()
+
+
+def build(
+    layers: Sequence[LayerConstants],
+    structure: str,
+    data: Sequence[DataRun] = (),
+    shared: Mapping[str, str] | None = None,
+) -> Image:
     """Lays a model's constants out.
 
     Args:
         layers: in the order of the network, which is that of the table.
         structure: what the generated code takes for granted, in words; see ``plan.structure``.
+        data: tables and constant tensors, in the order of the network.
+        shared: what the code has once (see ``share``); by default, what is equal.
 
     Raises:
-        ModelError: TMB1405, more layers, bytes or a larger bias than an image holds.
+        ModelError: TMB1405, more matrices, more bytes or a larger bias than an image holds; TMB1415, runs
+            differ that ``shared`` has once.
     """
-    _check_limits(layers)
-    biases = sorted(
-        ((f"{layer.name}/bias", narrowest(layer.bias)) for layer in layers),
-        key=lambda bias: -bias[1].itemsize,  # stable: network order within a width
-    )
-    constants = [
-        *((f"{layer.name}/multiplier", layer.multiplier.astype(np.int32)) for layer in layers),
-        *biases,
-        *((f"{layer.name}/shift", layer.shift.astype(np.int8)) for layer in layers),
-    ]
-    end = HEADER.size + RECORD.size * len(layers)
+    if shared is None:
+        shared = share(layers, data)
+    else:
+        _check_shared(layers, data, shared)
+    matrices = [layer for layer in layers if _own(shared, f"{layer.name}/weights")]
+    records = {layer.name: k for k, layer in enumerate(matrices)}
+    _check_limits(layers, len(matrices))
+    runs = list(_runs(layers, data, shared))
+    end = HEADER.size + RECORD.size * len(matrices)
     sections, offsets = [], {}
     body = bytearray()
-    for name, values in constants:
-        data = values.astype(values.dtype.newbyteorder("<")).tobytes()
-        offsets[name] = end if data else 0
-        if data:
-            sections.append(Section(name, data))
-            body += data
-            end += len(data)
+    for name, values in runs:
+        stored = values.astype(values.dtype.newbyteorder("<")).tobytes()
+        offsets[name] = end if stored else 0
+        if stored:
+            sections.append(Section(name, stored))
+            body += stored
+            end += len(stored)
     contract = Contract(
         structure=zlib.crc32(structure.encode()),
-        constants=_end(end, len(layers)),
-        multipliers=sum(layer.multiplier.size for layer in layers),
-        biases=sum(values.size for _, values in biases if values.itemsize == 4),
+        constants=_end(end, len(matrices)),
+        multipliers=sum(values.size for name, values in runs if name.endswith("/multiplier")),
+        biases=sum(values.size for name, values in runs if _is_wide_bias(name, values)),
     )
     table = bytearray()
-    for layer in layers:
+    for layer in matrices:
         encoded = layer.encoded
         fill = bytes(-end % ALIGNMENT)
         body += fill + encoded.data
@@ -135,10 +179,41 @@ def build(layers: Sequence[LayerConstants], structure: str) -> Image:
             raise _too_large(f"{end:,} bytes of constants or more, an image {MAX_BYTES:,}", "prune further")
         table += RECORD.pack(encoded.rows, encoded.cols, _end(end, CODEC_NUMBERS[encoded.codec]))
         sections.append(Section(f"{layer.name}/weights", encoded.data))
+    for name, first in shared.items():
+        step, _, kind = name.rpartition("/")
+        origin = first.rpartition("/")[0]
+        for part in ("multiplier", "shift") if kind == "scale" else (kind,):
+            offsets[f"{step}/{part}"] = offsets[f"{origin}/{part}"]
+        if kind == "weights":
+            records[step] = records[origin]
     identity = signature(contract.structure, bytes(table))
     rest = struct.pack("<III", end, identity, contract.constants) + table + body
     header = MAGIC + bytes([VERSION]) + struct.pack("<I", zlib.crc32(rest))
-    return Image(header + rest, tuple(sections), offsets, contract)
+    return Image(header + rest, tuple(sections), offsets, records, contract)
+
+
+def _own(shared: Mapping[str, str], name: str) -> bool:
+    return shared[name] == name
+
+
+def _runs(
+    layers: Sequence[LayerConstants], data: Sequence[DataRun], shared: Mapping[str, str]
+) -> Iterator[tuple[str, np.ndarray]]:
+    """Constants, each once, in the order in which they lie."""
+    scaled = [layer for layer in layers if _own(shared, f"{layer.name}/scale")]
+    for layer in scaled:
+        yield f"{layer.name}/multiplier", layer.multiplier.astype(np.int32)
+    biases = [(f"{x.name}/bias", narrowest(x.bias)) for x in layers if _own(shared, f"{x.name}/bias")]
+    yield from sorted(biases, key=lambda bias: -bias[1].itemsize)  # stable: network order within a width
+    for run in data:
+        if _own(shared, run.name):
+            yield run.name, run.values.astype(np.int8)
+    for layer in scaled:
+        yield f"{layer.name}/shift", layer.shift.astype(np.int8)
+
+
+def _is_wide_bias(name: str, values: np.ndarray) -> bool:
+    return name.endswith("/bias") and values.itemsize == 4
 
 
 def signature(structure: int, table: bytes) -> int:
@@ -159,9 +234,23 @@ def _end(offset: int, low: int) -> int:
     return offset << 8 | low
 
 
-def _check_limits(layers: Sequence[LayerConstants]) -> None:
-    if len(layers) > MAX_SECTIONS:
-        raise _too_large(f"{len(layers)} layers with weights, an image {MAX_SECTIONS}", "split it")
+def _check_shared(
+    layers: Sequence[LayerConstants], data: Sequence[DataRun], shared: Mapping[str, str]
+) -> None:
+    keys = dict(_keys(layers, data))
+    for name, first in shared.items():
+        if name != first and keys[name] != keys[first]:
+            raise ModelError(
+                "TMB1415",
+                f"the code has {first} and {name} once, and in the model they differ",
+                where=name.rpartition("/")[0],
+                hint="build the project again, and flash its code as well",
+            )
+
+
+def _check_limits(layers: Sequence[LayerConstants], matrices: int) -> None:
+    if matrices > MAX_SECTIONS:
+        raise _too_large(f"{matrices} matrices of weights, an image {MAX_SECTIONS}", "split it")
     for layer in layers:
         if np.abs(layer.bias.astype(np.int64)).max(initial=0) >= MAX_BIAS:
             raise _too_large(

@@ -9,21 +9,22 @@ import attrs
 from thimble.codecs import scratch_bytes
 from thimble.errors import RecipeError
 from thimble.graph.graph import Graph
+from thimble.plan.alike import Groups, Ways, alike, merge, split
 from thimble.plan.arena import Arena, place
 from thimble.plan.buffers import Steps, list_buffers
-from thimble.plan.calls import Call, Calls, list_calls
+from thimble.plan.calls import Call, list_calls
 from thimble.plan.candidates import encode_layers, refusal
 from thimble.plan.choose import Costs, choose
+from thimble.plan.constants import image_of
 from thimble.plan.describe import comment
 from thimble.plan.footprint import bounds, code_bytes, init_stack, model_bytes, stack_bytes
-from thimble.plan.image import Image, LayerConstants, build
+from thimble.plan.image import Image
 from thimble.plan.names import unique_c_names
 from thimble.plan.objective import UNLIMITED, Limits
 from thimble.plan.objective import objective as find_objective
 from thimble.plan.options import options
 from thimble.plan.order import lean_order
 from thimble.plan.plan import STATIC_BYTES, Choice, Plan, Step
-from thimble.plan.structure import describe
 from thimble.quantize.lowering import LoweredConv2D, LoweredFullyConnected, lower
 
 AUTO = "auto"
@@ -40,7 +41,7 @@ def make_plan(
     """Plans a quantised graph.
 
     Args:
-        graph: quantised, one input and one output.
+        graph: quantised.
         core: a target's name, e.g. ``"cortex-m4"``.
         objective: ``size``, ``speed`` or ``balanced``; ``plan.objective`` says what they mean.
         codecs: ``"auto"``, one codec for every layer, or one per layer's name (others are auto).
@@ -58,9 +59,10 @@ def make_plan(
     wanted = _wanted(graph, codecs)
     for name, codec in wanted.items():
         _check_codec(graph, name, codec, ways[name])
-    costs = _costs(graph, core, ways)
+    groups = alike(graph, wanted)
+    costs = _costs(graph, core, ways, groups)
     for _ in range(_ATTEMPTS):
-        choices = choose(ways, goal, wanted, costs, limits)
+        choices = split(choose(merge(ways, groups), goal, wanted, costs, limits), ways, groups)
         plan = plan_with(graph, core, objective, choices, candidates, ways)
         lost = plan.arena_bytes - plan.arena.live_bytes  # to gaps, which choices do not know of
         if limits.ram is None or not lost or plan.ram_bytes <= limits.ram:
@@ -69,23 +71,20 @@ def make_plan(
     return plan
 
 
-def _costs(graph: Graph, core: str, ways: Ways) -> Costs:
+def _costs(graph: Graph, core: str, ways: Ways, groups: Groups) -> Costs:
     """What every plan of the graph needs, and what each choice adds."""
     listed = list_calls(graph, lower(graph), {name: options[0] for name, options in ways.items()})
     steps = Steps(listed.calls, list_buffers(graph, listed))
     others = [call.function for call in listed.calls if call.weights is None]
-    weights = sum(call.weights.bytes for call in listed.calls if call.weights is not None)
+    weights = sum(ways[first][0].bytes for first in groups)
     return Costs(
         code=lambda functions: code_bytes(core, ["tmb_image_check", *functions, *others]),
-        arena=steps.needed,
+        arena=lambda first, choice: max(steps.needed(name, choice) for name in groups[first]),
         stack=lambda choice: stack_bytes(core, choice.function, choice.source),
-        flash=len(build(layer_constants(listed), "").data) - weights + model_bytes(core, listed.calls),
+        flash=len(image_of(graph, listed).data) - weights + model_bytes(core, listed.calls),
         arena_floor=steps.floor() + STATIC_BYTES,
         stack_floor=max([init_stack(core), *(stack_bytes(core, name) for name in others)]),
     )
-
-
-Ways = Mapping[str, Sequence[Choice]]
 
 
 def all_ways(graph: Graph, core: str) -> tuple[Ways, dict[str, dict[str, int]]]:
@@ -112,16 +111,12 @@ def plan_with(
 ) -> Plan:
     """The plan that follows from one choice per layer."""
     listed = list_calls(graph, lower(graph), choices)
-    image = build(layer_constants(listed), describe(graph, listed))
+    image = image_of(graph, listed)
     buffers = list_buffers(graph, listed)
     arena = place(buffers)
-    symbols = unique_c_names([call.name for call in listed.calls], prefix="op_")
-    weighted = [call.name for call in listed.calls if call.weights is not None]
-    sections = {name: k for k, name in enumerate(weighted)}
-    steps = tuple(
-        _step(call, symbols[call.name], graph, image, arena, sections.get(call.name, 0))
-        for call in listed.calls
-    )
+    names = [call.name for call in listed.calls]
+    symbols = dict(zip(names, unique_c_names(names, prefix="op_"), strict=True))
+    steps = tuple(_step(call, symbols[call.name], graph, image, arena) for call in listed.calls)
     return Plan(
         graph=graph,
         core=core,
@@ -167,31 +162,16 @@ def _check_codec(graph: Graph, layer: str, codec: str, options: Sequence[Choice]
     )
 
 
-def layer_constants(listed: Calls) -> list[LayerConstants]:
-    """What the image holds of every layer with weights, in order."""
-    return [
-        LayerConstants(
-            call.layer.name,
-            call.weights.encoded,
-            call.requant.bias,
-            call.requant.multiplier,
-            call.requant.shift,
-        )
-        for call in listed.calls
-        if call.weights is not None and call.requant is not None
-    ]
-
-
-def _step(call: Call, symbol: str, graph: Graph, image: Image, arena: Arena, section: int) -> Step:
+def _step(call: Call, symbol: str, graph: Graph, image: Image, arena: Arena) -> Step:
     fields: dict[str, object] = {}
     scratch = 0
     if call.weights is not None and call.requant is not None:
-        fields["w"] = _weights_fields(call.weights, section)
+        fields["w"] = _weights_fields(call.weights, image.records[call.name])
         q = call.requant
         fields["q"] = {
-            "bias": image.offsets[f"{call.layer.name}/bias"],
-            "multiplier": image.offsets[f"{call.layer.name}/multiplier"],
-            "shift": image.offsets[f"{call.layer.name}/shift"],
+            "bias": image.offsets[f"{call.name}/bias"],
+            "multiplier": image.offsets[f"{call.name}/multiplier"],
+            "shift": image.offsets[f"{call.name}/shift"],
             "bias_bytes": q.bias_bytes,
             "per_channel": int(q.per_channel),
             "zero_point": q.zero_point,
@@ -201,6 +181,8 @@ def _step(call: Call, symbol: str, graph: Graph, image: Image, arena: Arena, sec
         scratch = arena.offsets.get(f"{call.name}/scratch", 0)
     for member, tensor in call.reads.items():
         fields[member] = arena.offsets[tensor]
+    for member in call.data:
+        fields[member] = image.offsets[f"{call.name}/{member}"]
     fields["output"] = arena.offsets[call.writes]
     if scratch:
         fields["scratch"] = scratch

@@ -44,15 +44,13 @@ def _ident(name: str) -> str:
     return re.sub(r"[^0-9a-z]+", "_", name.lower()).strip("_")[:_LENGTH].rstrip("_")
 
 
-def unique_c_names(names: Iterable[str], prefix: str) -> dict[str, str]:
+def unique_c_names(names: Iterable[str], prefix: str) -> tuple[str, ...]:
     """One identifier for each name, after a prefix; made different by a number where they would clash."""
-    taken: set[str] = set()
-    result: dict[str, str] = {}
+    taken: list[str] = []
     for name in names:
         ident = base = (prefix + _ident(name)).rstrip("_")
         n = 2
         while ident in taken:
             ident, n = f"{base}_{n}", n + 1
-        taken.add(ident)
-        result[name] = ident
-    return result
+        taken.append(ident)
+    return tuple(taken)

@@ -16,9 +16,18 @@ from thimble.plan.calls import Call, Calls
 from thimble.plan.plan import Choice
 
 
-def describe(graph: Graph, listed: Calls, *, room: bool = True) -> str:
-    """One line for the model's input and output each, and one for each call; ``room``: with capacities."""
-    return "\n".join([*_ends(graph), *(_line(call, room) for call in listed.calls)])
+def describe(
+    graph: Graph, listed: Calls, shared: Mapping[str, str] | None = None, *, room: bool = True
+) -> str:
+    """One line for each of the model's inputs, outputs and states, one for each call, and one for each run
+    that ``shared`` (see ``image.share``) stores with an earlier call's; ``room``: with capacities."""
+    lines = [*_ends(graph), *(_line(call, room) for call in listed.calls)]
+    numbers = {call.name: k for k, call in enumerate(listed.calls)}
+    for name, first in (shared or {}).items():
+        if name != first:
+            own, _, kind = name.rpartition("/")
+            lines.append(f"{numbers[own]} {kind} of {numbers[first.rpartition('/')[0]]}")
+    return "\n".join(lines)
 
 
 def capacities(choice: Choice) -> dict[str, int]:
@@ -35,6 +44,7 @@ def _ends(graph: Graph) -> Iterator[str]:
             shape = "x".join(map(str, tensor.shape))
             scale, zero_point = float(tensor.quant.scale), tensor.quant.zero_point
             yield f"{kind} {shape} {kind}_scale={scale!r} zero_point={zero_point}"
+    yield from (f"state of {graph.tensors[before].size}" for before, _ in graph.states)
 
 
 def _line(call: Call, room: bool) -> str:

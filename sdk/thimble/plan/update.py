@@ -8,8 +8,8 @@ from thimble.codecs import CODECS
 from thimble.errors import ModelError
 from thimble.graph.graph import Graph, Layer
 from thimble.plan.calls import Calls, list_calls
-from thimble.plan.image import Image, build
-from thimble.plan.make import layer_constants
+from thimble.plan.constants import image_like
+from thimble.plan.image import Image
 from thimble.plan.order import lean_order
 from thimble.plan.plan import Choice, Plan
 from thimble.plan.structure import capacities, describe
@@ -41,7 +41,7 @@ def image_for(plan: Plan, graph: Graph) -> Image:
     own = {step.layer: step.choice for step in steps if step.choice is not None}
     there, here = (list_calls(g, lower(g), c) for g, c in ((plan.graph, own), (graph, choices)))
     _compare(plan.graph, there, graph, here)
-    return build(layer_constants(here), describe(plan.graph, there))
+    return image_like(plan.graph, there, here)
 
 
 def _encoded(layer: Layer, choice: Choice) -> Choice:

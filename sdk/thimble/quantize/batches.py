@@ -1,0 +1,28 @@
+"""Batches of a graph with several inputs or outputs: in a list, and joined as firmware takes them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from thimble.graph.graph import Graph
+
+Batch = np.ndarray | Sequence[np.ndarray]  # ``(N, *shape)`` of the only input, or one array for each
+
+
+def as_batches(x: Batch) -> list[np.ndarray]:
+    """One array for each input."""
+    return [x] if isinstance(x, np.ndarray) else list(x)
+
+
+def joined(x: Batch) -> np.ndarray:
+    """``(N, elements)``: every sample's arrays flat, one behind the other, in the graph's order."""
+    return np.concatenate([part.reshape(len(part), -1) for part in as_batches(x)], axis=1)
+
+
+def noise(graph: Graph, n: int, seed: int = 0) -> list[np.ndarray]:
+    """int8 over the whole range, ``(n, *shape)`` for every input."""
+    rng = np.random.default_rng(seed)
+    shapes = [graph.tensors[name].shape for name in graph.inputs]
+    return [rng.integers(-128, 128, (n, *shape)).astype(np.int8) for shape in shapes]
