@@ -17,7 +17,7 @@ from thimble.graph.ops import NO_CLAMP, Clamp, Constant, Op, Reshape
 from thimble.graph.shapes import Shape, output_shape
 from thimble.graph.validate import MAX_ELEMENTS, MAX_RANK
 
-MAX_LAYERS = 4_000
+MAX_LAYERS = 2_000
 _CLAMPS: dict[str, Clamp] = {
     "NONE": NO_CLAMP,
     "RELU": (0.0, None),
@@ -47,16 +47,16 @@ class Build:
         self.folded: dict[int, np.ndarray] = {}  # constants that operators on constants made
         self.skipped: set[int] = set()  # shapes that the model computes while it runs
         self.parameters = 0
-        self._names: set[str] = set()
-        self._budget = 4 * model.size + (1 << 20)  # bytes of parameters
+        self._names: dict[str, int] = {}  # and the number that was appended last
+        self._budget = 8 * model.size + (1 << 20)  # bytes of constants that may be read and copied
 
     def unique(self, name: str) -> str:
         """The name, or with ``_1``, ``_2`` .. where it is taken; it is taken from then on."""
-        candidate, count = name, 0
+        candidate = name
         while candidate in self._names:
-            count += 1
-            candidate = f"{name}_{count}"
-        self._names.add(candidate)
+            self._names[name] += 1
+            candidate = f"{name}_{self._names[name]}"
+        self._names[candidate] = 0
         return candidate
 
     def tensor(self, name: str, shape: Shape, quant: Quant | None, where: str) -> str:
@@ -75,16 +75,25 @@ class Build:
         return name
 
     def add(self, layer: Layer, where: str) -> None:
-        """Appends a layer, within the limits on their number and on bytes of parameters."""
-        self._budget -= sum(array.nbytes for array in layer.params.values())
-        if len(self.layers) >= MAX_LAYERS or self._budget < 0:
-            raise ModelError(
-                "TMB1120",
-                f"the model needs more than {MAX_LAYERS} layers, or uses its weights over and over",
-                where=where,
-                hint="no microcontroller runs such a network; convert the model again",
-            )
+        """Appends a layer.
+
+        Raises:
+            ModelError: there are too many layers, or too many bytes of parameters (TMB1120).
+        """
+        self.spend(sum(array.nbytes for array in layer.params.values()), where)
+        if len(self.layers) >= MAX_LAYERS:
+            raise _too_much(f"it needs more than {MAX_LAYERS} layers", where)
         self.layers.append(layer)
+
+    def spend(self, size: int, where: str) -> None:
+        """Counts the bytes of a constant that is read or copied.
+
+        Raises:
+            ModelError: all together they are out of proportion to the file (TMB1120).
+        """
+        self._budget -= size
+        if self._budget < 0:
+            raise _too_much("it uses its weights over and over", where)
 
 
 class Call:
@@ -152,6 +161,7 @@ class Call:
         if tensor.sparse or str(data.dtype) != dtype:
             found = "sparse" if tensor.sparse else tensor.dtype
             raise self.unsupported(f"its {what} are {found}, not {dtype}", weights_hint(found))
+        self.build.spend(data.nbytes, self.where)
         return data
 
     def integers(self, k: int, what: str) -> tuple[int, ...]:
@@ -288,6 +298,11 @@ class Call:
                 f"it changes the quantisation from {x.quant} to {self.output_quant(k)}",
                 "only QUANTIZE changes the scale of what it copies; " + INT8_HINT,
             )
+
+
+def _too_much(what: str, where: str) -> ModelError:
+    hint = "no microcontroller runs such a network; convert the model again"
+    return ModelError("TMB1120", f"not a model of a sensible size: {what}", where=where, hint=hint)
 
 
 def activation_quant(tensor: SourceTensor, where: str) -> Quant | None:

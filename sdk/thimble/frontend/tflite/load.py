@@ -133,9 +133,12 @@ def _inputs(build: Build) -> tuple[str, ...]:
     """A tensor for each of the model's inputs; the QUANTIZE that a float input goes through is none."""
     model = build.model
     names: list[str] = []
+    read_by: dict[int, list[SourceOperator]] = {}
+    for operator in model.operators:
+        for index in set(operator.inputs):
+            read_by.setdefault(index, []).append(operator)
     for index in model.inputs:
-        tensor = model.tensors[index]
-        readers = [operator for operator in model.operators if index in operator.inputs]
+        tensor, readers = model.tensors[index], read_by.get(index, [])
         through = [r for r in readers if r.name == "QUANTIZE" and len(r.outputs) == 1]
         targets = [model.tensors[reader.outputs[0]] for reader in through]
         where = f"input {tensor.where}"

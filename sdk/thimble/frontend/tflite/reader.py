@@ -15,7 +15,7 @@ from thimble.frontend.tflite.source import SourceModel, SourceOperator, SourceTe
 
 MAX_FILE = 512 << 20  # bytes
 MAX_TENSORS = 20_000
-MAX_OPERATORS = 5_000
+MAX_OPERATORS = 2_000
 MAX_BUFFERS = 40_000
 _MAX_CODES = 1_000
 _MAX_OPERANDS = 256  # of one operator, and inputs or outputs of the model
@@ -42,7 +42,11 @@ _NO_POINTS = np.empty(0, "<i8")
 
 
 def read_bytes(path: str | os.PathLike[str]) -> bytes:
-    """A file's content, or what ``parse`` refuses as too large; ModelError TMB1110 where it cannot be read."""
+    """A file's content; more than ``parse`` takes is cut off.
+
+    Raises:
+        ModelError: it cannot be read (TMB1110).
+    """
     try:
         with Path(path).open("rb") as file:
             return file.read(MAX_FILE + 1)

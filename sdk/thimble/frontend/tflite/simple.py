@@ -126,6 +126,7 @@ def dequantize(call: Call) -> None:
     """Of a float16 constant: its float32; of an output: the graph's boundary."""
     source = call.source(0)
     if source.data is not None and source.dtype == "float16":
+        call.build.spend(2 * source.data.nbytes, call.where)
         call.build.folded[call.output.index] = finite(call, source.data, "the constant").astype(np.float32)
         return
     x, target = call.activation(0), call.output
