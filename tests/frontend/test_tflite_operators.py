@@ -12,7 +12,7 @@ from thimble.quantize.float_interpreter import run_float
 from thimble.quantize.interpreter import run
 
 _SAMPLES = 12
-_RUNS = [(case, dtype) for case in CASES for dtype in case.dtypes if dtype == "int8"]
+_RUNS = [(case, dtype) for case in CASES for dtype in case.dtypes]
 
 
 @pytest.mark.parametrize("case, dtype", _RUNS, ids=[f"{case.id} {dtype}" for case, dtype in _RUNS])

@@ -209,18 +209,8 @@ class Call:
         return self.build.model.tensors[self.operator.outputs[0]]
 
     def inner(self, shape: Shape) -> Shape:
-        """The graph's shape of a tensor: without the batch, which is 1.
-
-        Raises:
-            ModelError: it has too many axes, is empty or too large (TMB1101).
-        """
-        inner = shape[1:] if len(shape) > 1 and shape[0] == 1 else shape or (1,)
-        if len(inner) > MAX_RANK or min(inner) < 1 or math.prod(inner) > MAX_ELEMENTS:
-            raise self.unsupported(
-                f"a tensor of shape {shape}",
-                f"tensors have up to {MAX_RANK} axes and a batch of 1, none empty",
-            )
-        return inner
+        """As ``inner_shape``, of a tensor of this operator."""
+        return inner_shape(shape, self.where)
 
     @property
     def name(self) -> str:
@@ -303,6 +293,23 @@ class Call:
 def _too_much(what: str, where: str) -> ModelError:
     hint = "no microcontroller runs such a network; convert the model again"
     return ModelError("TMB1120", f"not a model of a sensible size: {what}", where=where, hint=hint)
+
+
+def inner_shape(shape: Shape, where: str) -> Shape:
+    """The graph's shape of a tensor: without the batch, which is 1.
+
+    Raises:
+        ModelError: it has too many axes, is empty or too large (TMB1101).
+    """
+    inner = shape[1:] if len(shape) > 1 and shape[0] == 1 else shape or (1,)
+    if len(inner) > MAX_RANK or min(inner) < 1 or math.prod(inner) > MAX_ELEMENTS:
+        raise ModelError(
+            "TMB1101",
+            f"a tensor of shape {shape}",
+            where=where,
+            hint=f"tensors have up to {MAX_RANK} axes and a batch of 1, none empty",
+        )
+    return inner
 
 
 def activation_quant(tensor: SourceTensor, where: str) -> Quant | None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from thimble.errors import ModelError
 from thimble.frontend.tflite import moves, simple, weighted
-from thimble.frontend.tflite.build import Build, Call, activation_quant
+from thimble.frontend.tflite.build import Build, Call, activation_quant, inner_shape
 from thimble.frontend.tflite.hints import INT8_HINT, operator_hint
 from thimble.frontend.tflite.names import cleaned
 from thimble.frontend.tflite.reader import parse, read_bytes
@@ -166,7 +166,7 @@ def _input(build: Build, tensor: SourceTensor, quant: Quant | None, where: str) 
         )
     if tensor.index in build.values:
         raise ModelError("TMB1120", "an input is listed twice", where=where, hint="convert the model again")
-    shape = Call(build, SourceOperator(-1, "INPUT", (), (), {})).inner(tensor.shape)
+    shape = inner_shape(tensor.shape, where)
     name = cleaned(tensor.name.split(":")[0].removeprefix("serving_default_"), "input")
     build.values[tensor.index] = build.tensor(name, shape, quant, where)
     return build.values[tensor.index]
