@@ -13,6 +13,7 @@ from thimble.codecs import limit_bytes
 from thimble.commands.inputs import Samples
 from thimble.commands.output import note, table
 from thimble.compress.one_shot.search import Outcome, compress_one_shot
+from thimble.compress.rewrites.exact import optimize
 from thimble.errors import DataError, FitError, RecipeError
 from thimble.graph.graph import Graph
 from thimble.quantize.interpreter import run
@@ -80,7 +81,7 @@ def compress_for(
 
     def meets(candidate: Graph) -> bool:
         if target.flash is not None:
-            return flash_of(candidate) <= target.flash
+            return flash_of(optimize(candidate)) <= target.flash
         assert target.max_drop is not None
         return before - score(candidate) <= target.max_drop
 
@@ -93,9 +94,9 @@ def compress_for(
             hint="train it smaller with thimble compress, or start from a smaller network",
         )
     document = _document(graph, outcome, score, before, len(calibration), held_out)
-    document["flash"] = {"before": flash_of(graph), "after": flash_of(outcome.graph)}
-    meta = {**graph.meta, "accuracy": {}}
-    return attrs.evolve(outcome.graph, meta=meta), document
+    small = optimize(attrs.evolve(outcome.graph, meta={**graph.meta, "accuracy": {}}))
+    document["flash"] = {"before": flash_of(graph), "after": flash_of(small)}
+    return small, document
 
 
 def _split(samples: Samples | None, graph: Graph) -> tuple[np.ndarray, Samples]:

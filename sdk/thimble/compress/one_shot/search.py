@@ -18,7 +18,7 @@ from thimble.graph.graph import Graph, Layer
 from thimble.graph.ops import Softmax
 from thimble.quantize.interpreter import run, run_all
 
-_RATES = 40  # exchange rates that bisection chooses from
+_RATES = 96  # exchange rates that bisection chooses from
 _TRIALS = 64  # samples that a layer's weight in the whole is found with
 
 Pick = Mapping[str, Variant]
