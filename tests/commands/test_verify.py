@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import attrs
 import numpy as np
 import pytest
 
@@ -105,6 +106,21 @@ def test_floats_are_quantised(project, emulated, tmp_path):
     assert outcome.exit_code == 0
     with np.load(tmp_path / "y.npz") as file:
         np.testing.assert_array_equal(file["y"], REFERENCE)
+
+
+def test_an_unsigned_model_takes_and_gives_unsigned_integers(emulated, tmp_path):
+    types = {"input_types": ["uint8"], "output_types": ["uint8"]}
+    save(attrs.evolve(GRAPH, meta={**GRAPH.meta, **types}), tmp_path / "m.thimble")
+    assert (
+        thimble("build", tmp_path / "m.thimble", "--board", "cortex-m4", "--out", tmp_path / "p").exit_code
+        == 0
+    )
+    np.savez(tmp_path / "x.npz", x=(X.astype(int) + 128).astype(np.uint8))
+    options = ["--inputs", tmp_path / "x.npz", "--outputs", tmp_path / "y.npz"]
+    assert thimble("verify", tmp_path / "p", *options).document["targets"]["host"]["mismatches"] == 0
+    with np.load(tmp_path / "y.npz") as file:
+        assert file["y"].dtype == np.uint8
+        np.testing.assert_array_equal(file["y"], REFERENCE.astype(int) + 128)
 
 
 def test_outputs_that_cannot_be_written(project, emulated, tmp_path):

@@ -10,7 +10,7 @@ from layers import graph_of
 from thimble.errors import DataError, ModelError
 from thimble.graph.graph import Graph, Quant
 from thimble.graph.ops import MaxPool2D
-from thimble.quantize.inputs import dequantize_values, quantize_input, quantize_values
+from thimble.quantize.inputs import dequantize_values, own_integers, quantize_input, quantize_values
 from thimble.quantize.interpreter import run
 
 
@@ -33,6 +33,31 @@ def test_channels_move_last() -> None:
 def test_integers_are_taken_raw() -> None:
     x = np.arange(-24, 24).reshape(2, 2, 3, 4).astype(np.int8)
     np.testing.assert_array_equal(quantize_input(network(), x), x.transpose(0, 2, 3, 1))
+
+
+def test_unsigned_integers_of_an_unsigned_model_are_taken_raw() -> None:
+    graph = network(layout="NHWC")
+    unsigned = attrs.evolve(graph, meta={**graph.meta, "input_types": ["uint8"], "output_types": ["uint8"]})
+    x = np.arange(232, 256).reshape(1, 3, 4, 2).astype(np.uint8)
+    q = quantize_input(unsigned, x)
+    assert q.dtype == np.int8
+    np.testing.assert_array_equal(q, x.astype(int) - 128)
+    np.testing.assert_array_equal(own_integers(unsigned, q), x)
+    assert own_integers(unsigned, q).dtype == np.uint8
+    assert own_integers(graph, q) is q
+    real = x.astype(np.float32)
+    np.testing.assert_array_equal(quantize_input(unsigned, real), quantize_input(graph, real))
+    for refused in (quantize_input, lambda _, x: quantize_input(graph, x.view(np.uint8))):
+        with pytest.raises(DataError, match="TMB2006"):
+            refused(unsigned, x.view(np.int8))
+
+
+def test_every_integer_has_its_unsigned_twin() -> None:
+    graph = network((1, 256, 1), layout="NHWC")
+    unsigned = attrs.evolve(graph, meta={"input_types": ["uint8"], "output_types": ["uint8"]})
+    every = np.arange(256, dtype=np.uint8).reshape(1, 1, 256, 1)
+    np.testing.assert_array_equal(quantize_input(unsigned, every).reshape(-1), np.arange(-128, 128))
+    np.testing.assert_array_equal(own_integers(unsigned, quantize_input(unsigned, every)), every)
 
 
 def test_sequences_and_single_channels() -> None:

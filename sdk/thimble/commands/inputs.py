@@ -56,7 +56,7 @@ def read_arrays(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
 
 
 def read_samples(path: Path, graph: Graph, limit: int | None = None) -> Samples:
-    """The file's samples as the model takes them: floats are quantised, int8 is taken raw.
+    """The file's samples as the model takes them: floats are quantised, the model's own integers taken raw.
 
     Raises:
         DataError: TMB2032 to TMB2034, or what ``quantize_input`` finds.

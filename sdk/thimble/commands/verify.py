@@ -13,6 +13,7 @@ from thimble.commands.evidence import keep
 from thimble.commands.inputs import Samples, read_samples, save_arrays
 from thimble.commands.output import note, table
 from thimble.commands.targets import check_targets, project_for
+from thimble.quantize.inputs import own_integers
 from thimble.quantize.interpreter import run
 
 DEFAULT_TARGETS = ("host", "cortex-m4", "rv32imac")
@@ -34,7 +35,7 @@ def verify(
     samples = read_samples(inputs, graph, limit)
     reference = run(graph, samples.x)[0]
     if outputs is not None:
-        save_arrays(outputs, y=reference)
+        save_arrays(outputs, y=own_integers(graph, reference))
     document: dict[str, Any] = {"samples": len(samples), "targets": {}}
     results = []
     for name in names:

@@ -1,4 +1,8 @@
-"""A user's samples as the integers that a quantised graph takes."""
+"""A user's samples as the integers that a quantised graph takes, and its outputs as the model's own.
+
+Inside a graph every quantised tensor is int8. A model whose own type is uint8 (``meta["input_types"]``,
+``meta["output_types"]``) counts from 0: the same scale, and 128 more.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +15,8 @@ from thimble.graph.graph import Graph, Quant
 from thimble.graph.shapes import Shape
 from thimble.quantize.fixed_point import round_half_away_array
 
+_SIGN = np.int8(-128)  # int8 bits and those of 128 more, in uint8, differ in this one
+
 
 def quantize_input(graph: Graph, x: Any, name: str | None = None) -> np.ndarray:
     """Quantises a batch and brings it into the graph's NHWC layout.
@@ -18,8 +24,9 @@ def quantize_input(graph: Graph, x: Any, name: str | None = None) -> np.ndarray:
     Args:
         graph: quantised.
         x: batch first, in the source model's own layout (``meta["input_layout"]``): with NCHW
-            ``(N, C, H, W)``, or ``(N, C, L)`` for sequences. Floats are real values, int8 is taken raw. A
-            single channel may be left out.
+            ``(N, C, H, W)``, or ``(N, C, L)`` for sequences. Floats are real values; integers of the
+            model's own type (uint8 of a uint8 model, else int8) are taken raw. A single channel may be left
+            out.
         name: of the graph's input; the first if None.
 
     Returns:
@@ -35,16 +42,37 @@ def quantize_input(graph: Graph, x: Any, name: str | None = None) -> np.ndarray:
     if tensor.quant is None:
         raise ModelError("TMB1201", f"input {tensor.name} is not quantised", hint="quantise the graph first")
     array = to_storage_layout(graph, np.asarray(x), tensor.name)
-    if array.dtype == np.int8:
-        return np.ascontiguousarray(array)
+    raw = _integer_type(graph, "input_types", graph.inputs.index(tensor.name))
+    if array.dtype == raw:
+        return np.ascontiguousarray(array if raw == np.int8 else array.view(np.int8) ^ _SIGN)
     if array.dtype.kind != "f":
         raise DataError(
             "TMB2006",
-            f"samples are {array.dtype}; float is quantised, int8 is taken as it is",
+            f"samples are {array.dtype}; float is quantised, {raw} is taken as it is",
             where=f"input {tensor.name}",
             hint="scale pixels as in training, e.g. x.astype('float32') / 255",
         )
     return quantize_values(array, tensor.quant)
+
+
+def own_integers(graph: Graph, y: np.ndarray, index: int = 0) -> np.ndarray:
+    """An output's int8 values in the integer type that the source model itself gives.
+
+    Args:
+        y: int8, of any shape.
+        index: of the output.
+
+    Returns:
+        uint8 of a uint8 model (128 more), else int8, of the same shape.
+    """
+    if _integer_type(graph, "output_types", index) == np.int8:
+        return y
+    return (np.ascontiguousarray(y) ^ _SIGN).view(np.uint8)
+
+
+def _integer_type(graph: Graph, key: str, index: int) -> np.dtype:
+    kinds = graph.meta.get(key, ())
+    return np.dtype(np.uint8 if index < len(kinds) and kinds[index] == "uint8" else np.int8)
 
 
 def quantize_values(x: np.ndarray, quant: Quant) -> np.ndarray:
