@@ -11,16 +11,18 @@ import numpy as np
 
 from thimble.errors import ModelError
 from thimble.graph.graph import Graph, Layer
-from thimble.graph.ops import Reshape, op_name
+from thimble.graph.ops import op_name
 from thimble.plan.descriptors import Plain, descriptor
 from thimble.plan.overlap import Overlap
 from thimble.plan.plan import Choice
+from thimble.plan.views import View, find_views, is_view
 from thimble.quantize.lowering import (
     Lowered,
     LoweredConcat,
     LoweredConstant,
     LoweredConv2D,
     LoweredFullyConnected,
+    LoweredGather,
     LoweredLookup,
     LoweredRequantize,
     LoweredReshape,
@@ -56,11 +58,11 @@ class Call:
 
 @attrs.frozen
 class Calls:
-    """All calls in order, the bytes of every tensor they touch, and which tensors are one and the same."""
+    """All calls in order, the bytes of every tensor they touch, and the buffers in which tensors lie."""
 
     calls: tuple[Call, ...]
     sizes: Mapping[str, int]
-    root: Mapping[str, str]
+    views: Mapping[str, View]
 
 
 def list_calls(graph: Graph, lowered: Mapping[str, Lowered], choices: Mapping[str, Choice]) -> Calls:
@@ -71,20 +73,12 @@ def list_calls(graph: Graph, lowered: Mapping[str, Lowered], choices: Mapping[st
             TMB1404, there is nothing to call.
     """
     added: dict[str, int] = {}
-    root = {name: name for name in graph.tensors}
-    calls: list[Call] = []
-    for layer in graph.layers:
-        if isinstance(layer.op, Reshape):
-            root[layer.output] = root[layer.inputs[0]]
-            continue
-        for call in _calls(layer, lowered[layer.name], choices.get(layer.name), added):
-            calls.append(
-                attrs.evolve(
-                    call,
-                    reads={member: root.get(t, t) for member, t in call.reads.items()},
-                    writes=root.get(call.writes, call.writes),
-                )
-            )
+    views = find_views(graph, lowered)
+    calls = [
+        call
+        for layer in graph.layers
+        for call in _calls(layer, lowered[layer.name], choices.get(layer.name), added, views)
+    ]
     if not calls:
         raise ModelError(
             "TMB1404",
@@ -94,7 +88,7 @@ def list_calls(graph: Graph, lowered: Mapping[str, Lowered], choices: Mapping[st
         )
     _check_names(graph, calls, added)
     sizes = {name: t.size for name, t in graph.tensors.items()}
-    return Calls(tuple(calls), {**sizes, **added}, root)
+    return Calls(tuple(calls), {**sizes, **added}, {**views, **{name: View(name) for name in added}})
 
 
 def _check_names(graph: Graph, calls: Sequence[Call], added: Iterable[str]) -> None:
@@ -111,9 +105,15 @@ def _check_names(graph: Graph, calls: Sequence[Call], added: Iterable[str]) -> N
             )
 
 
-def _calls(layer: Layer, low: Lowered, choice: Choice | None, added: dict[str, int]) -> Iterator[Call]:
+def _calls(
+    layer: Layer, low: Lowered, choice: Choice | None, added: dict[str, int], views: Mapping[str, View]
+) -> Iterator[Call]:
     y = layer.output
     match low:
+        case LoweredReshape():
+            return
+        case LoweredGather() if is_view(low):
+            return
         case LoweredFullyConnected():
             assert choice is not None
             yield Call(
@@ -165,9 +165,8 @@ def _calls(layer: Layer, low: Lowered, choice: Choice | None, added: dict[str, i
                     name = f"{layer.name}/requantize{k}"
                     yield _plain(name, layer, "requantize", part.requantize, (source,), scaled)
                     source = scaled
-                yield _plain(f"{layer.name}/{k}", layer, "concat", part, (source,), y)
-        case LoweredReshape():
-            raise AssertionError("a reshape is no call")
+                if views.get(source) != views[y].behind(part.at):
+                    yield _plain(f"{layer.name}/{k}", layer, "concat", part, (source,), y)
         case _:
             op = "requantize" if isinstance(low, LoweredRequantize) else op_name(layer.op)
             yield _plain(layer.name, layer, op, low, layer.inputs, y)

@@ -25,6 +25,7 @@ from thimble.plan.objective import objective as find_objective
 from thimble.plan.options import options
 from thimble.plan.order import lean_order
 from thimble.plan.plan import STATIC_BYTES, Choice, Plan, Step
+from thimble.plan.views import View
 from thimble.quantize.lowering import LoweredConv2D, LoweredFullyConnected, lower
 
 AUTO = "auto"
@@ -61,20 +62,21 @@ def make_plan(
         _check_codec(graph, name, codec, ways[name])
     groups = alike(graph, wanted)
     costs = _costs(graph, core, ways, groups)
+    within = limits
     for _ in range(_ATTEMPTS):
-        choices = split(choose(merge(ways, groups), goal, wanted, costs, limits), ways, groups)
+        choices = split(choose(merge(ways, groups), goal, wanted, costs, within), ways, groups)
         plan = plan_with(graph, core, objective, choices, candidates, ways)
         lost = plan.arena_bytes - plan.arena.live_bytes  # to gaps, which choices do not know of
         if limits.ram is None or not lost or plan.ram_bytes <= limits.ram:
             break
-        limits = attrs.evolve(limits, ram=limits.ram - lost)
-    return plan
+        within = attrs.evolve(limits, ram=limits.ram - lost)
+    return attrs.evolve(plan, limits=limits)
 
 
 def _costs(graph: Graph, core: str, ways: Ways, groups: Groups) -> Costs:
     """What every plan of the graph needs, and what each choice adds."""
     listed = list_calls(graph, lower(graph), {name: options[0] for name, options in ways.items()})
-    steps = Steps(listed.calls, list_buffers(graph, listed))
+    steps = Steps(listed, list_buffers(graph, listed))
     others = [call.function for call in listed.calls if call.weights is None]
     weights = sum(ways[first][0].bytes for first in groups)
     return Costs(
@@ -116,14 +118,14 @@ def plan_with(
     arena = place(buffers)
     names = [call.name for call in listed.calls]
     symbols = dict(zip(names, unique_c_names(names, prefix="op_"), strict=True))
-    steps = tuple(_step(call, symbols[call.name], graph, image, arena) for call in listed.calls)
+    steps = tuple(_step(call, symbols[call.name], graph, image, arena, listed.views) for call in listed.calls)
     return Plan(
         graph=graph,
         core=core,
         objective=objective,
         steps=steps,
         buffers=buffers,
-        root=listed.root,
+        views=listed.views,
         arena=arena,
         image=image,
         candidates=candidates,
@@ -162,7 +164,9 @@ def _check_codec(graph: Graph, layer: str, codec: str, options: Sequence[Choice]
     )
 
 
-def _step(call: Call, symbol: str, graph: Graph, image: Image, arena: Arena) -> Step:
+def _step(
+    call: Call, symbol: str, graph: Graph, image: Image, arena: Arena, views: Mapping[str, View]
+) -> Step:
     fields: dict[str, object] = {}
     scratch = 0
     if call.weights is not None and call.requant is not None:
@@ -180,10 +184,10 @@ def _step(call: Call, symbol: str, graph: Graph, image: Image, arena: Arena) -> 
         }
         scratch = arena.offsets.get(f"{call.name}/scratch", 0)
     for member, tensor in call.reads.items():
-        fields[member] = arena.offsets[tensor]
+        fields[member] = arena.offsets[views[tensor].buffer] + views[tensor].at
     for member in call.data:
         fields[member] = image.offsets[f"{call.name}/{member}"]
-    fields["output"] = arena.offsets[call.writes]
+    fields["output"] = arena.offsets[views[call.writes].buffer] + views[call.writes].at
     if scratch:
         fields["scratch"] = scratch
     fields |= call.constants

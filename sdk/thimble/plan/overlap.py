@@ -45,6 +45,13 @@ class Overlap:
             return True
         return self.stride is not None and (shift % self.stride == 0 if self.stride else shift == 0)
 
+    def moved(self, by: int) -> Overlap:
+        """The rule of the buffers, where the output lies ``by`` bytes further behind the start of its own
+        than the input does."""
+        distance = None if self.distance is None else self.distance + by
+        fits = self.stride is not None and (by % self.stride == 0 if self.stride else by == 0)
+        return Overlap(distance, self.stride if fits else None)
+
     def __and__(self, other: Overlap) -> Overlap | None:
         """The rule of an input that a kernel reads twice: what both allow, or a part of it."""
         distances = (self.distance, other.distance)

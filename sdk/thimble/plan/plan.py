@@ -13,6 +13,7 @@ from thimble.plan.arena import Arena, Buffer
 from thimble.plan.image import Image
 from thimble.plan.objective import UNLIMITED, Limits
 from thimble.plan.overlap import Overlap
+from thimble.plan.views import View
 
 STATIC_BYTES = 8  # the model's own struct: two pointers
 
@@ -70,7 +71,7 @@ class Bounds:
 class Plan:
     """Everything that code generation needs; all sizes in bytes and final but for code and stack.
 
-    ``root`` names for every tensor the buffer that holds its bytes; ``candidates`` the bytes of every codec;
+    ``views`` has for every tensor the buffer that holds its bytes; ``candidates`` the bytes of every codec;
     ``ways`` every choice that each layer had, for those who ask why; ``limits`` what it was to fit.
     """
 
@@ -79,7 +80,7 @@ class Plan:
     objective: str
     steps: tuple[Step, ...]
     buffers: tuple[Buffer, ...]
-    root: Mapping[str, str]
+    views: Mapping[str, View]
     arena: Arena
     image: Image
     candidates: Mapping[str, Mapping[str, int]]  # layer -> codec -> bytes
@@ -113,7 +114,8 @@ class Plan:
 
     def offset(self, tensor: str) -> int:
         """Where a tensor lies in the arena."""
-        return self.arena.offsets[self.root[tensor]]
+        view = self.views[tensor]
+        return self.arena.offsets[view.buffer] + view.at
 
     def stored_bytes(self, layer: str) -> int:
         """Bytes of the image that belong to one layer, padding and header not included."""

@@ -178,8 +178,8 @@ def _shape(tensor: str, plan: Plan) -> tuple[int, ...]:
 
 
 def _arena(plan: Plan) -> ArenaFacts:
-    inputs = {plan.root[name] for name in plan.graph.inputs}
-    outputs = {plan.root[name] for name in plan.graph.outputs}
+    inputs = {plan.views[name].buffer for name in plan.graph.inputs}
+    outputs = {plan.views[name].buffer for name in plan.graph.outputs}
     scratch = {f"{step.layer}/scratch" for step in plan.steps}
 
     def kind(name: str) -> str:
