@@ -11,6 +11,7 @@ from thimble.graph.graph import Graph, Quant
 from thimble.graph.ops import Concat, MaxPool2D, Op, Softmax, Unary
 from thimble.quantize.float_interpreter import iterate
 from thimble.quantize.lowering import KEEPS_QUANT, LOGISTIC_QUANT, SOFTMAX_QUANT, TANH_QUANT
+from thimble.quantize.shared_weights import join_shared
 
 Range = tuple[float, float]  # the lowest and highest real value
 _BATCH = 64
@@ -56,10 +57,10 @@ def observe_ranges(graph: Graph, calibration: np.ndarray | Sequence[np.ndarray])
 def quantization_groups(graph: Graph) -> dict[str, str]:
     """Each tensor's group, named after one of its members: tensors of a group share scale and zero point.
 
-    Operators that only move elements or pool them keep their input's quantisation, and a state keeps it from
-    one run to the next. An input of a concatenation that nothing
-    else reads takes the output's, which saves its requantisation; but no group that an operator fixes grows
-    through a concatenation.
+    Operators that only move elements or pool them keep their input's quantisation, a state keeps it from one
+    run to the next, and layers of equal weights have one between them. An input of a concatenation that
+    nothing else reads takes the output's, which saves its requantisation. But no group that an operator fixes
+    grows through equal weights or a concatenation.
     """
     parent = {name: name for name in graph.tensors}
 
@@ -77,12 +78,17 @@ def quantization_groups(graph: Graph) -> dict[str, str]:
     for before, after in graph.states:
         join(before, after)
     roots = {find(layer.output) for layer in graph.layers if fixed_quant(layer.op) is not None}
+
+    def join_free(a: str, b: str) -> None:
+        if find(a) not in roots and find(b) not in roots:
+            join(a, b)
+
+    join_shared(graph, find, join_free)
     for layer in graph.layers:
         if isinstance(layer.op, Concat):
             for name in layer.inputs:
-                alone = len(graph.consumers(name)) == 1 and name not in graph.results
-                if alone and find(name) not in roots and find(layer.output) not in roots:
-                    join(name, layer.output)
+                if len(graph.consumers(name)) == 1 and name not in graph.results:
+                    join_free(name, layer.output)
     return {name: find(name) for name in graph.tensors}
 
 
