@@ -121,7 +121,7 @@ def _stage(b: Net, rng: np.random.Generator, x: str) -> str:
         case 9:
             return b.op(Sub(_clamp(rng)), b.conv2d(x, channels, **same), x)
         case 10:
-            return b.op(Unary("hard_swish"), x)
+            return _table(b, rng, x)
         case 11:
             low = int(rng.integers(channels))
             ends = (h, w, int(rng.integers(low, channels)) + 1)
@@ -134,6 +134,23 @@ def _stage(b: Net, rng: np.random.Generator, x: str) -> str:
             spread = b.conv2d(x, 2 * channels, groups=channels, **same)
             spoil(b, rng)
             return b.concat(b.conv2d(spread, channels, **options | {"kernel": (1, 1)}))
+
+
+def _table(b: Net, rng: np.random.Generator, x: str) -> str:
+    """Element-wise functions of one tensor."""
+    function = Unary(str(rng.choice(["logistic", "hard_swish", "tanh", "abs"])))
+    y = b.op(function, x)
+    match int(rng.integers(5)):
+        case 0:
+            return b.op(Mul(), x, y)
+        case 1:
+            return b.op(Sub(), b.activation(y, (-0.5, None)), y)
+        case 2:
+            return b.concat(y, x)
+        case 3:
+            return b.add(y, y)
+        case _:
+            return y
 
 
 def spoil(b: Builder, rng: np.random.Generator) -> None:

@@ -54,9 +54,9 @@ class Layer:
 
     ``params`` of a float layer: ``weight`` float32, ``bias`` float32 ``[O]`` (always there), or a
     BatchNorm's ``gamma beta mean var``, or a Constant's ``value`` (float32, quantised int8, of its output's
-    shape), or a quantised Lookup's ``table`` int8 ``[256]``. Of a quantised layer: ``weight`` int8, ``bias`` int32 ``[O]``,
-    ``scale`` float32 ``[O]`` or ``[1]`` (of the weights), ``multiplier`` int32 and ``shift`` int8, of the
-    same length as ``scale`` (Q31 requantisation, TFLite's meaning of the sign of shift).
+    shape), or a Lookup's ``table`` int8 ``[256]``. Of a quantised layer: ``weight`` int8, ``bias`` int32
+    ``[O]``, ``scale`` float32 ``[O]`` or ``[1]`` (of the weights), ``multiplier`` int32 and ``shift`` int8,
+    of the same length as ``scale`` (Q31 requantisation, TFLite's meaning of the sign of shift).
     """
 
     name: str
@@ -85,7 +85,8 @@ class Graph:
 
     ``meta`` holds plain JSON values: ``parameters`` (weights and biases of the original model, before
     anything was removed), ``accuracy`` (``{"float": .., "int8": ..}``), ``input_layout`` (``"NCHW"`` or
-    ``"NHWC"``: the source model's own), ``source`` and the like.
+    ``"NHWC"``: the source model's own), ``input_types`` and ``output_types`` (``"float32"``, ``"int8"`` or
+    ``"uint8"`` for each: the source model's own, float32 where absent), ``source`` and the like.
     """
 
     name: str

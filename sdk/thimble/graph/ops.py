@@ -132,6 +132,14 @@ class Unary:
 
 
 @attrs.frozen
+class Lookup:
+    """``y = table[x + 128]`` of each element, with ``params["table"]``.
+
+    Exact rewrites make it of functions that follow each other; a float graph has none.
+    """
+
+
+@attrs.frozen
 class Transpose:
     """Axes in another order: output axis ``k`` is input axis ``axes[k]``, the batch not counted."""
 
@@ -193,6 +201,7 @@ Op = (
     | Concat
     | Softmax
     | Unary
+    | Lookup
     | Reshape
     | Transpose
     | Slice
@@ -215,6 +224,7 @@ OPS: dict[str, type] = {
     "concat": Concat,
     "softmax": Softmax,
     "unary": Unary,
+    "lookup": Lookup,
     "reshape": Reshape,
     "transpose": Transpose,
     "slice": Slice,

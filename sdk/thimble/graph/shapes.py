@@ -13,6 +13,7 @@ from thimble.graph.ops import (
     Constant,
     Conv2D,
     FullyConnected,
+    Lookup,
     MaxPool2D,
     Mean,
     Mul,
@@ -84,7 +85,7 @@ def output_shape(op: Op, inputs: Sequence[Shape], weight: Shape | None, declared
             if _size(first) != _size(declared):
                 raise ValueError(f"{first} and {declared} hold different numbers of elements")
             return declared
-        case Softmax() | Unary() | Activation() | BatchNorm():
+        case Softmax() | Unary() | Lookup() | Activation() | BatchNorm():
             return first
         case Transpose():
             if sorted(op.axes) != list(range(len(first))):

@@ -15,11 +15,13 @@ import numpy as np
 
 from thimble.errors import ModelError
 from thimble.graph.graph import Graph, Layer, Quant, Tensor
-from thimble.graph.ops import OPS, UNARY, BatchNorm, Constant, Conv2D, FullyConnected, Slice, op_name
+from thimble.graph.ops import OPS, UNARY, BatchNorm, Constant, Conv2D, FullyConnected, Lookup, Slice, op_name
 from thimble.graph.shapes import output_shape
 
 MAX_ELEMENTS = 1 << 27  # of one tensor or parameter: far beyond any microcontroller, safe on any host
 MAX_RANK = 4
+
+_TYPES = ("float32", "int8", "uint8")  # that a source model's own inputs and outputs may have
 
 _FLOAT_WEIGHTED = {"weight": np.float32, "bias": np.float32}
 _FLOAT_BATCH_NORM = {name: np.float32 for name in ("gamma", "beta", "mean", "var")}
@@ -132,6 +134,10 @@ def _meta(meta: Any) -> None:
         raise _InvalidError("meta.parameters must be a positive number")
     if plain.get("input_layout", "NHWC") not in ("NHWC", "NCHW"):
         raise _InvalidError("meta.input_layout must be NHWC or NCHW")
+    for key in ("input_types", "output_types"):
+        kinds = plain.get(key, [])
+        if not isinstance(kinds, list) or not all(kind in _TYPES for kind in kinds):
+            raise _InvalidError(f"meta.{key} must be a list of {', '.join(_TYPES)}")
     codecs, accuracy = plain.get("codecs", ""), plain.get("accuracy", {})
     if not isinstance(codecs, str) and not _table(codecs, str):
         raise _InvalidError("meta.codecs must be a codec's name, or one for each layer")
@@ -234,6 +240,10 @@ def _params(layer: Layer, quantized: bool) -> None:
         if quantized:
             raise _InvalidError("batch normalisation cannot be quantised; it is folded before")
         wanted: dict[str, Any] = _FLOAT_BATCH_NORM
+    elif isinstance(layer.op, Lookup):
+        if not quantized:
+            raise _InvalidError("a table of integers has no place in a float graph")
+        wanted = {"table": np.int8}
     elif isinstance(layer.op, Constant):
         wanted = {"value": np.int8 if quantized else np.float32}
     else:
@@ -249,6 +259,8 @@ def _params(layer: Layer, quantized: bool) -> None:
             raise _InvalidError(f"{name} of shape {array.shape} is empty or too large")
         if array.dtype.kind == "f" and not np.isfinite(array).all():
             raise _InvalidError(f"{name} holds NaN or infinity")
+    if isinstance(layer.op, Lookup) and layer.params["table"].shape != (256,):
+        raise _InvalidError(f"table must have shape (256,), not {layer.params['table'].shape}")
     if isinstance(layer.op, BatchNorm):
         if len({array.shape for array in layer.params.values()}) != 1 or layer.params["gamma"].ndim != 1:
             raise _InvalidError("gamma, beta, mean and var must have one shape (C,)")

@@ -12,6 +12,7 @@ from thimble.graph.ops import (
     Constant,
     Conv2D,
     FullyConnected,
+    Lookup,
     MaxPool2D,
     Mean,
     Mul,

@@ -18,6 +18,7 @@ from thimble.compress.rewrites.exact.identities import remove_identities
 from thimble.compress.rewrites.exact.moves import merge_moves
 from thimble.compress.rewrites.exact.padding import crop_windows, fuse_padding
 from thimble.compress.rewrites.exact.removal import remove_channels
+from thimble.compress.rewrites.exact.tables import compose_tables
 from thimble.graph.graph import Graph
 from thimble.graph.validate import validate
 
@@ -27,6 +28,7 @@ REWRITES: tuple[Callable[[Graph], Graph], ...] = (
     merge_moves,
     fuse_padding,
     fuse_activations,
+    compose_tables,
     drop_unread,
     remove_channels,
     crop_windows,

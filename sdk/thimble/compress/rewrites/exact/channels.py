@@ -18,6 +18,7 @@ from thimble.graph.ops import (
     Constant,
     Conv2D,
     FullyConnected,
+    Lookup,
     MaxPool2D,
     Mean,
     Mul,
@@ -56,7 +57,7 @@ def pairs(graph: Graph, layer: Layer) -> Pairs | None:
             inside, outside = shapes[0][-1] // groups, after // groups
             i, o = np.meshgrid(np.arange(shapes[0][-1]), np.arange(outside), indexing="ij")
             return [(i.ravel(), (i // inside * outside + o).ravel())]
-        case MaxPool2D() | AvgPool2D() | Pad() | Unary() | Activation() | ResizeNearest():
+        case MaxPool2D() | AvgPool2D() | Pad() | Unary() | Lookup() | Activation() | ResizeNearest():
             return _alike(shapes)
         case Add() | Sub() | Mul() if all(shape[-1] == after for shape in shapes):
             return _alike(shapes)

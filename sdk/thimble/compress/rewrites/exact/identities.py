@@ -18,6 +18,7 @@ from thimble.graph.ops import (
     Activation,
     AvgPool2D,
     Concat,
+    Lookup,
     MaxPool2D,
     Mean,
     Pad,
@@ -68,7 +69,7 @@ def _is_identity(graph: Graph, layer: Layer, found: Mapping[str, Interval]) -> b
             return moved == sorted(moved)
         case MaxPool2D(kernel=(1, 1)) | AvgPool2D(kernel=(1, 1)):
             return _keeps_values(graph, layer, found)
-        case Activation() | Unary() | Mean():
+        case Activation() | Unary() | Lookup() | Mean():
             return _keeps_values(graph, layer, found)
     return False
 

@@ -14,7 +14,18 @@ import attrs
 import numpy as np
 
 from thimble.graph.graph import Graph, Layer, Tensor
-from thimble.graph.ops import Activation, Add, Constant, Conv2D, FullyConnected, Mul, Softmax, Sub, Unary
+from thimble.graph.ops import (
+    Activation,
+    Add,
+    Constant,
+    Conv2D,
+    FullyConnected,
+    Lookup,
+    Mul,
+    Softmax,
+    Sub,
+    Unary,
+)
 from thimble.graph.shapes import Shape
 from thimble.quantize.fixed_point import rescale
 from thimble.quantize.interpreter import run_layer
@@ -61,7 +72,7 @@ def layer_interval(graph: Graph, layer: Layer, inputs: Sequence[Interval]) -> In
             return _hull(layer.params["value"][None], output)
         case Softmax():
             return everything(output.shape[-1])
-        case Unary():
+        case Unary() | Lookup():
             return _through_table(graph, layer, inputs[0])
         case Sub():
             (a, b) = inputs
@@ -122,7 +133,7 @@ def table_of(graph: Graph, layer: Layer) -> np.ndarray:
     Returns:
         int8 ``[256]``.
     """
-    single = _with_shapes(graph, layer, lambda shape: (1,) * len(shape))
+    single = with_shapes(graph, layer, lambda shape: (1,) * len(shape))
     shape = single.tensors[layer.inputs[0]].shape
     values = np.arange(LEAST, MOST + 1, dtype=np.int8).reshape(-1, *shape)
     return run_layer(lower_layer(single, layer), [values], (1,)).reshape(256)
@@ -141,7 +152,7 @@ def _through_table(graph: Graph, layer: Layer, x: Interval) -> Interval:
 def _run_corners(graph: Graph, layer: Layer, corners: Sequence[tuple[np.ndarray, ...]]) -> np.ndarray:
     """The layer's outputs where every position of its inputs has the channels of one corner."""
     if isinstance(layer.op, Add | Sub | Mul | Activation):  # one position stands for all
-        graph = _with_shapes(graph, layer, lambda shape: (1,) * (len(shape) - 1) + shape[-1:])
+        graph = with_shapes(graph, layer, lambda shape: (1,) * (len(shape) - 1) + shape[-1:])
     batches = []
     for k, name in enumerate(layer.inputs):
         shape = graph.tensors[name].shape
@@ -149,7 +160,7 @@ def _run_corners(graph: Graph, layer: Layer, corners: Sequence[tuple[np.ndarray,
     return run_layer(lower_layer(graph, layer), batches, graph.tensors[layer.output].shape)
 
 
-def _with_shapes(graph: Graph, layer: Layer, change: Callable[[Shape], Shape]) -> Graph:
+def with_shapes(graph: Graph, layer: Layer, change: Callable[[Shape], Shape]) -> Graph:
     """The graph with other shapes around one layer; good for nothing but to lower that layer."""
     names = {*layer.inputs, layer.output}
     changed = {name: graph.tensors[name] for name in names}
