@@ -37,8 +37,8 @@ QUANT = Quant(0.0625, 3)
 DEPENDS = {
     "fused": (0, 2, 6, 7),
     "list": (0, 1, 2, 3, 6, 7),
-    "row": (0, 1, 2, 4, 5, 7),
-    "resident": (0, 1, 5),
+    "row": (0, 1, 2, 4, 5, 6, 7),
+    "resident": (0, 1, 5, 6),
 }
 WEIGHTS = 4
 BYTES, LAYERS = 160_000, 250  # of a network, so that the smallest emulated flash and an image hold it
@@ -107,7 +107,7 @@ def measure_core(core: str) -> tuple[dict[str, list[float]], float]:
             key = f"{step.function} {step.choice.codec}"
             seen = step.choice.form != "resident" and step.choice.codec not in SKIPPING
             depends[key] = sorted({*DEPENDS[step.choice.form], *({WEIGHTS} if seen else ())})
-            samples.setdefault(key, []).append((features(lowered[step.layer]), count))
+            samples.setdefault(key, []).append((features(lowered[step.layer], step.choice.block), count))
     fitted, errors = {}, []
     for key, pairs in samples.items():
         a, b = np.array([f for f, _ in pairs]), np.array([c for _, c in pairs], float)

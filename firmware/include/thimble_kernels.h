@@ -124,7 +124,10 @@ void tmb_fully_connected_resident_s8(const tmb_fully_connected_t *op, const uint
 void tmb_fully_connected_resident_dsp_s8(const tmb_fully_connected_t *op, const uint8_t *image,
                                          int8_t *arena);
 
-/* convolution over an input that already holds its padding */
+/* Convolution. Windows that leave the input find pad_value there; how far they do below and to the right
+ * follows from out_h and out_w. reach is what all windows span:
+ * reach_h = (out_h - 1) * stride_h + (kernel_h - 1) * dilation_h + 1, reach_w alike; "padded" is where a
+ * window leaves the input, "pointwise" a kernel of 1 x 1 in one group that is not. */
 typedef struct {
     tmb_weights_t w;
     tmb_requant_t q;
@@ -132,30 +135,47 @@ typedef struct {
     uint16_t in_h, in_w, in_c;
     uint16_t out_h, out_w, out_c;
     uint8_t kernel_h, kernel_w, stride_h, stride_w, dilation_h, dilation_w;
-    uint16_t groups; /* divides in_c and out_c; in_c == groups is depthwise */
+    uint8_t pad_top, pad_left;
+    int8_t pad_value; /* the input's zero point */
+    uint16_t groups;  /* divides in_c and out_c; in_c == groups is depthwise */
+    uint16_t block;   /* row form: how many rows are decoded at a time */
     const tmb_source_t *source;
 } tmb_conv2d_t;
 
 /* sparse: one channel's non-zeros, decoded once, at every output position; products done are non-zeros times
- * positions. scratch: 4 * row_max + codec(list). A window must span less than 65,536 input bytes:
- * ((kernel_h - 1) * dilation_h * in_w + (kernel_w - 1) * dilation_w) * in_c + in_c / groups <= 65536. */
+ * positions. scratch: 4 * row_max + codec(list) and, if padded, align4(reach_h * reach_w * in_c), in which
+ * case the output may also overlap the input. A window must span less than 65,536 bytes: with w = in_w, or
+ * reach_w if padded, ((kernel_h - 1) * dilation_h * w + (kernel_w - 1) * dilation_w) * in_c + in_c / groups
+ * <= 65536. */
 void tmb_conv2d_list_s8(const tmb_conv2d_t *op, const uint8_t *image, int8_t *arena);
-/* the same on a planar copy of the input, eight positions at once. With
- * plane = stride_h * stride_w * ceil(in_h / stride_h) * ceil(in_w / stride_w),
+/* the same on a planar copy of the input, eight positions at once; the output may overlap the input. With
+ * plane = stride_h * stride_w * ceil(reach_h / stride_h) * ceil(reach_w / stride_w),
  * scratch: align4(in_c * plane) + 4 * (row_max + 1) + codec(list).
  * A group's planes must take at most 65,536 bytes: in_c / groups * plane <= 65536. */
 void tmb_conv2d_list_dsp_s8(const tmb_conv2d_t *op, const uint8_t *image, int8_t *arena);
-/* dense row: one channel's weights, decoded once, at every output position.
- * scratch: align4(cols) + codec(row) */
-void tmb_conv2d_row_s8(const tmb_conv2d_t *op, const uint8_t *image, int8_t *arena);
-void tmb_conv2d_row_dsp_s8(const tmb_conv2d_t *op, const uint8_t *image, int8_t *arena);
-/* resident: int8 rows read in place from tmb_weights_data() */
+/* Position after position, four at once, each with all its channels. If pointwise, windows are read where
+ * they lie, for one channel after another; else they are copied before the first of the four outputs is
+ * written. In one group the output may so overlap the input as far as it overwrites only what no window
+ * needs any more. patch = 0 if pointwise, else 4 * align4(cols).
+ * resident: int8 rows read in place from tmb_weights_data(). scratch: patch
+ * row: op->source decodes `block` rows, which meet every position before the next ones do; the output may
+ * overlap the input only where that is all rows. scratch: block * align4(cols) + patch + codec(row) */
 void tmb_conv2d_resident_s8(const tmb_conv2d_t *op, const uint8_t *image, int8_t *arena);
-/* the same, two channels at two positions at once. scratch: 4 * align4(cols) */
+void tmb_conv2d_row_s8(const tmb_conv2d_t *op, const uint8_t *image, int8_t *arena);
+/* The same, two positions at once, of which two channels at once; windows are always copied.
+ * resident: scratch: 4 * align8(cols) and, unless pointwise, align4(cols)
+ * row: weights are sign-extended once. scratch: 2 * align2(block) * align8(cols) + 4 * align8(cols)
+ * + align4(cols) + codec(row) */
 void tmb_conv2d_resident_dsp_s8(const tmb_conv2d_t *op, const uint8_t *image, int8_t *arena);
-/* for in_c == groups, out_c a multiple of it: cheaper than the above. scratch: 4 * cols; a window's span is
- * limited as tmb_conv2d_list_s8's */
-void tmb_depthwise_conv2d_resident_s8(const tmb_conv2d_t *op, const uint8_t *image, int8_t *arena);
+void tmb_conv2d_row_dsp_s8(const tmb_conv2d_t *op, const uint8_t *image, int8_t *arena);
+/* For in_c == groups, out_c a multiple of it: each input channel is copied before its outputs are written. If
+ * out_c == in_c, the output may start any multiple of in_c bytes before or behind the input. Rows come from
+ * op->source one at a time. scratch: 4 * cols + align4(cols) + align4(reach_h * reach_w) + codec(row) */
+void tmb_depthwise_conv2d_row_s8(const tmb_conv2d_t *op, const uint8_t *image, int8_t *arena);
+/* for a kernel of 3 x 3 or less, not dilated horizontally. With
+ * plane = ((out_h - 1) * stride_h + 2 * dilation_h + 1) * ((out_w - 1) * stride_w + 3) + stride_w + 1,
+ * scratch: align4(cols) + align4(plane) + codec(row) */
+void tmb_depthwise_conv2d_row_dsp_s8(const tmb_conv2d_t *op, const uint8_t *image, int8_t *arena);
 
 /* windows are cut off at the input's border: padding is never read. The output may lie on the input
  * (same offset) where pad_top and pad_left are 0. */

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import ctypes
+import math
 import struct
-from typing import Any
 
 import attrs
 import descriptors as d
@@ -14,6 +14,7 @@ from plain_cases import PlainCase
 
 from thimble.plan.descriptors import descriptor
 from thimble.plan.image import HEADER, lone
+from thimble.plan.options import Kernel, conv2d_kernels
 from thimble.quantize.lowering import (
     LoweredConstant,
     LoweredConv2D,
@@ -66,9 +67,11 @@ def run_placed(
     image: bytes = b"",
     scratch: int = 0,
     over: str | None = None,
+    shift: int = 0,
     rng: np.random.Generator | None = None,
 ) -> np.ndarray:
-    """Runs a kernel with its inputs, scratch and output apart (or the output over one input).
+    """Runs a kernel with its inputs, scratch and output apart, or the output ``shift`` bytes behind the start
+    of the input that it lies ``over``.
 
     The output lies last, so that the sanitizer guards its end; every byte between and before is noise
     that must survive.
@@ -87,9 +90,14 @@ def run_placed(
     if scratch:
         places["scratch"] = place(scratch, 4)
     for name, x in inputs.items():
-        places[name] = place(x.size, 1)
+        before = max(0, -shift) if name == over else 0
+        places[name] = place(before + x.size, 1) + before
         arena[places[name] :] = x.ravel()
-    places["output"] = places[over] if over else place(out_bytes, 1)
+    if over:
+        places["output"] = places[over] + shift
+        place(max(0, places["output"] + out_bytes - arena.size), 1)
+    else:
+        places["output"] = place(out_bytes, 1)
     for name, at in places.items():
         setattr(descriptor, name, at)
     writable = np.zeros(arena.size, bool)
@@ -116,39 +124,66 @@ def run_plain(
     return run_placed(host, found.function, fields, placed, size, image.data, over=over).reshape(case.output)
 
 
-def list_dsp_planes(op: LoweredConv2D) -> int:
-    lines, pitch = -(-op.in_h // op.stride_h), -(-op.in_w // op.stride_w)
-    return align4(op.in_c * op.stride_h * op.stride_w * lines * pitch) + 4  # and the tap that ends the list
+def conv2d_ways(op: LoweredConv2D, row_max: int, dsp: bool) -> list[Kernel]:
+    """Every kernel for a layer, each once, but for its block: with the smallest and the largest."""
+    found: dict[tuple[str, bool], Kernel] = {}
+    for kernel in conv2d_kernels(op, row_max, dsp):
+        found[kernel.function, kernel.block == op.out_c // op.groups] = kernel
+    return list(found.values())
 
 
-def weights_form(kernel: str) -> str:
-    return next(form for form in ("list", "row", "resident") if form in kernel)
-
-
-def run_weighted(
+def run_fully_connected(
     host: HostRunner,
     kernel: str,
-    op: LoweredConv2D | LoweredFullyConnected,
+    op: LoweredFullyConnected,
     x: np.ndarray,
-    out_bytes: int,
     bias_bytes: int,
     rng: np.random.Generator,
 ) -> np.ndarray:
-    """Runs a kernel with weights, in the scratch that the header's formula gives."""
-    cols = op.weights.shape[1]
-    row_max = int((op.weights != 0).sum(axis=1).max())
+    """Runs a fully connected kernel in the scratch that the header's formula gives."""
+    rows, cols = op.weights.shape
+    scratch = align4(cols) + CODEC_SCRATCH if "_row_" in kernel else 0
     image = ImageBuilder()
-    descriptor: Any = d.Conv2D() if isinstance(op, LoweredConv2D) else d.FullyConnected()
-    d.fill(descriptor, op)
+    descriptor = d.FullyConnected()
     descriptor.q = image.requant(op.q, bias_bytes)
-    descriptor.w = image.weights(op.weights, row_max)
-    form = weights_form(kernel)
-    scratch = {"list": 4 * row_max, "row": align4(cols), "resident": 0}[form]
-    scratch += CODEC_SCRATCH if form != "resident" else 0
-    if "conv2d_resident_dsp" in kernel:
-        scratch += 4 * align4(cols)
-    if "list_dsp" in kernel:
-        scratch += list_dsp_planes(op)
-    if "depthwise" in kernel:
-        scratch += 4 * cols
-    return run_placed(host, kernel, descriptor, {"input": x}, out_bytes, image.data, scratch, rng=rng)
+    descriptor.w = image.weights(op.weights, cols)
+    return run_placed(host, kernel, descriptor, {"input": x}, rows, image.data, scratch, rng=rng)
+
+
+def run_conv2d(
+    host: HostRunner,
+    kernel: Kernel,
+    op: LoweredConv2D,
+    x: np.ndarray,
+    bias_bytes: int,
+    rng: np.random.Generator,
+    shift: int | None = None,
+) -> np.ndarray:
+    """Runs a convolution in exactly the scratch that the planner gives it.
+
+    ``shift`` is where the output starts relative to the input; None keeps them apart.
+    """
+    image = ImageBuilder()
+    descriptor = d.fill(d.Conv2D(), op)
+    descriptor.block = kernel.block
+    descriptor.q = image.requant(op.q, bias_bytes)
+    descriptor.w = image.weights(op.weights, row_max(op))
+    scratch = kernel.scratch + (0 if kernel.form == "resident" else CODEC_SCRATCH)
+    shape = (op.out_h, op.out_w, op.out_c)
+    out = run_placed(
+        host,
+        kernel.function,
+        descriptor,
+        {"input": x},
+        math.prod(shape),
+        image.data,
+        scratch,
+        over=None if shift is None else "input",
+        shift=shift or 0,
+        rng=rng,
+    )
+    return out.reshape(shape)
+
+
+def row_max(op: LoweredConv2D) -> int:
+    return int((op.weights != 0).sum(axis=1).max())

@@ -47,8 +47,10 @@ class Conv2D(ctypes.Structure):
         ("scratch", c_uint32),
         *((name, c_uint16) for name in ("in_h", "in_w", "in_c", "out_h", "out_w", "out_c")),
         *((name, c_uint8) for name in ("kernel_h", "kernel_w", "stride_h", "stride_w")),
-        *((name, c_uint8) for name in ("dilation_h", "dilation_w")),
+        *((name, c_uint8) for name in ("dilation_h", "dilation_w", "pad_top", "pad_left")),
+        ("pad_value", c_int8),
         ("groups", c_uint16),
+        ("block", c_uint16),
         ("source", c_void_p),
     ]
 

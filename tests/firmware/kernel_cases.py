@@ -28,6 +28,7 @@ class ConvCase:
     stride: tuple[int, int] = (1, 1)
     dilation: tuple[int, int] = (1, 1)
     groups: int = 1
+    padding: tuple[int, int, int, int] = (0, 0, 0, 0)  # top, bottom, left, right
     density: float = 1.0
     per_channel: bool = True
     bias_bytes: int = 2
@@ -38,11 +39,13 @@ class ConvCase:
 
     @property
     def out_h(self) -> int:
-        return (self.in_h - self.dilation[0] * (self.kernel[0] - 1) - 1) // self.stride[0] + 1
+        height = self.in_h + sum(self.padding[:2])
+        return (height - self.dilation[0] * (self.kernel[0] - 1) - 1) // self.stride[0] + 1
 
     @property
     def out_w(self) -> int:
-        return (self.in_w - self.dilation[1] * (self.kernel[1] - 1) - 1) // self.stride[1] + 1
+        width = self.in_w + sum(self.padding[2:])
+        return (width - self.dilation[1] * (self.kernel[1] - 1) - 1) // self.stride[1] + 1
 
 
 @attrs.frozen
@@ -103,6 +106,18 @@ CONV = [
     ConvCase(6, 6, 2, 3, left_shift=True, kernel=(1, 2)),
     ConvCase(6, 6, 3, 6, bias_bytes=4, wide_bias=True),
     ConvCase(6, 6, 3, 6, bias_bytes=4, tiny_factor=True),
+    ConvCase(6, 7, 3, 5, padding=(1, 1, 1, 1)),
+    ConvCase(9, 8, 8, 6, stride=(2, 2), padding=(0, 1, 0, 1)),
+    ConvCase(5, 6, 4, 4, kernel=(5, 5), padding=(2, 2, 2, 2)),
+    ConvCase(12, 9, 1, 8, kernel=(10, 4), stride=(2, 2), padding=(4, 5, 1, 1)),
+    ConvCase(7, 6, 4, 3, dilation=(2, 3), padding=(2, 2, 3, 3)),
+    ConvCase(4, 5, 3, 2, kernel=(1, 1), padding=(1, 0, 2, 1)),
+    ConvCase(5, 4, 6, 9, groups=3, padding=(1, 1, 1, 1)),
+    ConvCase(6, 5, 8, 8, groups=8, padding=(1, 1, 1, 1)),
+    ConvCase(8, 9, 4, 4, groups=4, stride=(2, 2), padding=(0, 1, 1, 1), relu=True),
+    ConvCase(6, 5, 3, 6, groups=3, dilation=(2, 1), padding=(2, 2, 1, 1)),
+    ConvCase(1, 1, 2, 2, kernel=(1, 1), stride=(3, 3), padding=(2, 1, 3, 0)),
+    ConvCase(5, 3, 9, 9, kernel=(1, 1), stride=(2, 1)),
 ]
 
 POOL = [

@@ -56,7 +56,6 @@ def conv_layer(case: ConvCase, rng: np.random.Generator) -> LoweredConv2D:
     return LoweredConv2D(
         weights=weights,
         q=_requant(case, weights, rng),
-        pad=None,
         in_h=case.in_h,
         in_w=case.in_w,
         in_c=case.in_c,
@@ -70,4 +69,7 @@ def conv_layer(case: ConvCase, rng: np.random.Generator) -> LoweredConv2D:
         dilation_h=case.dilation[0],
         dilation_w=case.dilation[1],
         groups=case.groups,
+        pad_top=case.padding[0],
+        pad_left=case.padding[2],
+        pad_value=int(rng.integers(-128, 128)),
     )

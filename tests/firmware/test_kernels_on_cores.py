@@ -8,10 +8,9 @@ import descriptors as d
 import numpy as np
 import pytest
 import unicorn
-from arena_calls import run_plain, run_weighted
+from arena_calls import conv2d_ways, row_max, run_conv2d, run_fully_connected
 from core_runner import CORES, CoreRunner
-from kernel_cases import CONV, FULLY_CONNECTED, ConvCase
-from plain_cases import PLAIN
+from kernel_cases import CONV, FULLY_CONNECTED
 from random_layers import conv_layer, fully_connected_layer
 
 from thimble.quantize.interpreter import run_layer
@@ -28,52 +27,33 @@ def core(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     return CoreRunner(tmp_path_factory.mktemp("core"), request.param)
 
 
-def _suffixes(core: CoreRunner) -> list[str]:
-    return [""] if core.name in WITHOUT_DSP else ["", "_dsp"]
+def _dsp(core: CoreRunner) -> list[bool]:
+    return [False] if core.name in WITHOUT_DSP else [False, True]
 
 
 @pytest.mark.parametrize("form", ["row", "resident"])
 def test_fully_connected_on_a_core(core: CoreRunner, form: str) -> None:
-    for suffix in _suffixes(core):
+    for dsp in _dsp(core):
         for seed, case in enumerate(FULLY_CONNECTED):
             rng = np.random.default_rng(seed)
             op = fully_connected_layer(case, rng)
             x = rng.integers(-128, 128, case.cols).astype(np.int8)
             expected = run_layer(op, [x[None]], (case.rows,))[0]
-            kernel = f"tmb_fully_connected_{form}{suffix}_s8"
-            actual = run_weighted(core, kernel, op, x, case.rows, case.bias_bytes, rng)
+            kernel = f"tmb_fully_connected_{form}{'_dsp' if dsp else ''}_s8"
+            actual = run_fully_connected(core, kernel, op, x, case.bias_bytes, rng)
             np.testing.assert_array_equal(actual, expected, err_msg=f"{kernel} {case}")
 
 
-def _compare(core: CoreRunner, kernel: str, case: ConvCase, seed: int) -> None:
-    rng = np.random.default_rng(seed)
-    op = conv_layer(case, rng)
-    x = rng.integers(-128, 128, (case.in_h, case.in_w, case.in_c)).astype(np.int8)
-    shape = (case.out_h, case.out_w, case.out_c)
-    expected = run_layer(op, [x[None]], shape)[0]
-    actual = run_weighted(core, kernel, op, x, expected.size, case.bias_bytes, rng)
-    np.testing.assert_array_equal(actual.reshape(shape), expected, err_msg=f"{kernel} {case}")
-
-
-@pytest.mark.parametrize("form", ["list", "row", "resident"])
-def test_conv2d_on_a_core(core: CoreRunner, form: str) -> None:
-    for suffix in _suffixes(core):
+def test_conv2d_on_a_core(core: CoreRunner) -> None:
+    for dsp in _dsp(core):
         for seed, case in enumerate(CONV):
-            _compare(core, f"tmb_conv2d_{form}{suffix}_s8", case, seed)
-
-
-def test_depthwise_conv2d_on_a_core(core: CoreRunner) -> None:
-    for seed, case in enumerate(CONV):
-        if case.groups == case.in_c:
-            _compare(core, "tmb_depthwise_conv2d_resident_s8", case, seed)
-
-
-def test_kernels_without_weights_on_a_core(core: CoreRunner) -> None:
-    rng = np.random.default_rng(3)
-    for case in PLAIN:
-        inputs = [rng.integers(-128, 128, shape).astype(np.int8) for shape in case.inputs]
-        expected = run_layer(case.low, [x[None] for x in inputs], case.output)[0]
-        np.testing.assert_array_equal(run_plain(core, case, inputs), expected, err_msg=str(case))
+            rng = np.random.default_rng(seed)
+            op = conv_layer(case, rng)
+            x = rng.integers(-128, 128, (case.in_h, case.in_w, case.in_c)).astype(np.int8)
+            expected = run_layer(op, [x[None]], (case.out_h, case.out_w, case.out_c))[0]
+            for kernel in conv2d_ways(op, row_max(op), dsp):
+                actual = run_conv2d(core, kernel, op, x, case.bias_bytes, rng)
+                np.testing.assert_array_equal(actual, expected, err_msg=f"{kernel} {case}")
 
 
 def test_an_access_past_the_arena_faults(core: CoreRunner) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import descriptors as d
 import numpy as np
 import pytest
-from arena_calls import ImageBuilder, list_dsp_planes, run_placed, run_weighted
+from arena_calls import ImageBuilder, conv2d_ways, row_max, run_conv2d, run_fully_connected, run_placed
 from host_runner import CODEC_SCRATCH, HostRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,10 +13,9 @@ from kernel_cases import CONV, FULLY_CONNECTED, ConvCase, FullyConnectedCase
 from random_layers import conv_layer, fully_connected_layer
 
 from thimble.quantize.interpreter import run_layer
+from thimble.quantize.lowering import LoweredConv2D
 
 FC_KERNELS = [f"tmb_fully_connected_{form}{dsp}_s8" for form in ("row", "resident") for dsp in ("", "_dsp")]
-CONV_KERNELS = [f"tmb_conv2d_{f}{dsp}_s8" for f in ("list", "row", "resident") for dsp in ("", "_dsp")]
-DEPTHWISE = "tmb_depthwise_conv2d_resident_s8"
 
 
 def _compare_fully_connected(host: HostRunner, kernel: str, case: FullyConnectedCase, seed: int) -> None:
@@ -24,18 +23,30 @@ def _compare_fully_connected(host: HostRunner, kernel: str, case: FullyConnected
     op = fully_connected_layer(case, rng)
     x = rng.integers(-128, 128, case.cols).astype(np.int8)
     expected = run_layer(op, [x[None]], (case.rows,))[0]
-    actual = run_weighted(host, kernel, op, x, case.rows, case.bias_bytes, rng)
+    actual = run_fully_connected(host, kernel, op, x, case.bias_bytes, rng)
     np.testing.assert_array_equal(actual, expected)
 
 
-def _compare_conv(host: HostRunner, kernel: str, case: ConvCase, seed: int) -> None:
+def _drawn(case: ConvCase, seed: int) -> tuple[LoweredConv2D, np.ndarray, np.ndarray, np.random.Generator]:
     rng = np.random.default_rng(seed)
     op = conv_layer(case, rng)
     x = rng.integers(-128, 128, (case.in_h, case.in_w, case.in_c)).astype(np.int8)
-    shape = (case.out_h, case.out_w, case.out_c)
-    expected = run_layer(op, [x[None]], shape)[0]
-    actual = run_weighted(host, kernel, op, x, expected.size, case.bias_bytes, rng)
-    np.testing.assert_array_equal(actual.reshape(shape), expected)
+    expected = run_layer(op, [x[None]], (case.out_h, case.out_w, case.out_c))[0]
+    return op, x, expected, rng
+
+
+def _compare_conv(host: HostRunner, case: ConvCase, dsp: bool, seed: int) -> None:
+    """Every kernel, its output apart from the input and in all places over it that are most likely wrong."""
+    op, x, expected, rng = _drawn(case, seed)
+    for kernel in conv2d_ways(op, row_max(op), dsp):
+        shifts: set[int | None] = {None}
+        if kernel.overlap is not None and kernel.overlap.distance is not None:
+            shifts.add(-kernel.overlap.distance)
+        if kernel.overlap is not None and kernel.overlap.stride is not None:
+            shifts |= {0, kernel.overlap.stride, -2 * kernel.overlap.stride}
+        for shift in shifts:
+            actual = run_conv2d(host, kernel, op, x, case.bias_bytes, rng, shift)
+            np.testing.assert_array_equal(actual, expected, err_msg=f"{kernel} at {shift}")
 
 
 @pytest.mark.parametrize("kernel", FC_KERNELS)
@@ -45,17 +56,21 @@ def test_fully_connected(host: HostRunner, case: FullyConnectedCase, kernel: str
         _compare_fully_connected(host, kernel, case, seed)
 
 
-@pytest.mark.parametrize("kernel", CONV_KERNELS)
+@pytest.mark.parametrize("dsp", [False, True], ids=["plain", "dsp"])
 @pytest.mark.parametrize("case", CONV, ids=str)
-def test_conv2d(host: HostRunner, case: ConvCase, kernel: str) -> None:
+def test_conv2d(host: HostRunner, case: ConvCase, dsp: bool) -> None:
     for seed in range(3):
-        _compare_conv(host, kernel, case, seed)
+        _compare_conv(host, case, dsp, seed)
 
 
-@pytest.mark.parametrize("case", [c for c in CONV if c.groups == c.in_c], ids=str)
-def test_depthwise_conv2d(host: HostRunner, case: ConvCase) -> None:
-    for seed in range(3):
-        _compare_conv(host, DEPTHWISE, case, seed)
+def test_an_output_beyond_its_overlap_destroys_the_input(host: HostRunner) -> None:
+    """The bound on overlaps is sharp: one pixel further, and outputs change."""
+    case = ConvCase(6, 7, 4, 4, padding=(1, 1, 1, 1))
+    op, x, expected, rng = _drawn(case, 0)
+    for dsp in (False, True):
+        kernel = next(k for k in conv2d_ways(op, row_max(op), dsp) if k.form == "resident")
+        actual = run_conv2d(host, kernel, op, x, case.bias_bytes, rng, 4 - kernel.overlap.distance)
+        assert np.any(actual != expected)
 
 
 flags = {
@@ -81,38 +96,42 @@ def conv_cases(draw: st.DrawFn) -> ConvCase:
     small = st.integers(1, 3)
     kernel, stride, dilation = (draw(st.tuples(small, small)) for _ in range(3))
     groups, inside, outside = draw(small), draw(st.integers(1, 5)), draw(small)
-    height, width = (dilation[k] * (kernel[k] - 1) + draw(st.integers(1, 10)) for k in range(2))
-    fixed = {name: draw(strategy) for name, strategy in flags.items()}
-    return ConvCase(
-        height, width, groups * inside, groups * outside, kernel, stride, dilation, groups, **fixed
+    padding = draw(st.just((0, 0, 0, 0)) | st.tuples(*[st.integers(0, 3)] * 4))
+    height, width = (
+        max(1, dilation[k] * (kernel[k] - 1) + draw(st.integers(1, 10)) - sum(padding[2 * k : 2 * k + 2]))
+        for k in range(2)
     )
+    fixed = {name: draw(strategy) for name, strategy in flags.items()}
+    channels = groups * inside, groups * outside
+    return ConvCase(height, width, *channels, kernel, stride, dilation, groups, padding, **fixed)
 
 
-@settings(deadline=None, max_examples=120)
-@given(conv_cases(), st.sampled_from(CONV_KERNELS), st.integers(0, 2**32 - 1))
-def test_random_conv2d(host: HostRunner, case: ConvCase, kernel: str, seed: int) -> None:
-    _compare_conv(host, kernel, case, seed)
+@settings(deadline=None, max_examples=80)
+@given(conv_cases(), st.booleans(), st.integers(0, 2**32 - 1))
+def test_random_conv2d(host: HostRunner, case: ConvCase, dsp: bool, seed: int) -> None:
+    _compare_conv(host, case, dsp, seed)
 
 
 @settings(deadline=None, max_examples=60)
-@given(
-    conv_cases(), st.sampled_from(["wild_list", "wild_list_dsp"]), st.integers(0, 2**32 - 1), st.booleans()
-)
+@given(conv_cases(), st.booleans(), st.integers(0, 2**32 - 1), st.booleans())
 def test_damaged_lists_stay_inside_the_arena(
-    host: HostRunner, case: ConvCase, kernel: str, seed: int, plausible: bool
+    host: HostRunner, case: ConvCase, dsp: bool, seed: int, plausible: bool
 ) -> None:
     """A source that yields unordered or too large offsets costs wrong numbers, never a stray access."""
     rng = np.random.default_rng(seed)
     op = conv_layer(case, rng)
     rows, cols = op.weights.shape
-    row_max = max(1, cols // 4)
-    taps = rng.integers(0, cols + 2 if plausible else 1 << 16, (rows * cols + row_max, 2)).astype(np.uint16)
+    most = max(1, cols // 4)
+    function = f"tmb_conv2d_list{'_dsp' if dsp else ''}_s8"
+    kernel = next(k for k in conv2d_ways(op, most, dsp) if k.function == function)
+    taps = rng.integers(0, cols + 2 if plausible else 1 << 16, (rows * cols + most, 2)).astype(np.uint16)
     image = ImageBuilder()
     descriptor = d.fill(d.Conv2D(), op)
     descriptor.q = image.requant(op.q, case.bias_bytes)
-    descriptor.w = image.weights(taps, row_max)
+    descriptor.w = image.weights(taps, most)
     descriptor.w.rows, descriptor.w.cols = rows, cols
-    scratch = 4 * row_max + CODEC_SCRATCH + (list_dsp_planes(op) if "dsp" in kernel else 0)
     x = rng.integers(-128, 128, (case.in_h, case.in_w, case.in_c)).astype(np.int8)
     size = case.out_h * case.out_w * case.out_c
-    run_placed(host, kernel, descriptor, {"input": x}, size, image.data, scratch, rng=rng)
+    scratch = kernel.scratch + CODEC_SCRATCH
+    wild = "wild_list_dsp" if dsp else "wild_list"
+    run_placed(host, wild, descriptor, {"input": x}, size, image.data, scratch, rng=rng)

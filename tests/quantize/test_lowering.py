@@ -86,16 +86,15 @@ def test_clamps_in_integer_units(clamp: tuple, quant: Quant, expected: tuple[int
     assert clamp_bounds(clamp, quant) == expected
 
 
-def test_a_padded_convolution_is_a_pad_and_a_convolution() -> None:
+def test_a_convolution_pads_with_its_inputs_zero_point() -> None:
     params = weights(np.random.default_rng(0), (4, 3, 3, 2), per_channel=True)
     graph = graph_of(Conv2D((3, 3), (1, 2), (1, 0, 2, 1)), [(5, 6, 2)], [Q], Q, params)
     lowered = the_layer(graph)
     assert isinstance(lowered, LoweredConv2D)
-    assert lowered.pad is not None
-    assert (lowered.pad.in_h, lowered.pad.in_w, lowered.pad.channels) == (5, 6, 2)
-    assert (lowered.pad.top, lowered.pad.bottom, lowered.pad.left, lowered.pad.right) == (1, 0, 2, 1)
-    assert lowered.pad.value == Q.zero_point
-    assert (lowered.in_h, lowered.in_w, lowered.in_c) == (6, 9, 2)
+    assert (lowered.pad_top, lowered.pad_left, lowered.pad_value) == (1, 2, Q.zero_point)
+    assert (lowered.in_h, lowered.in_w, lowered.in_c) == (5, 6, 2)
+    assert lowered.padded
+    assert lowered.reach == (6, 9)
     assert (lowered.out_h, lowered.out_w, lowered.out_c) == (4, 4, 4)
     assert lowered.weights.shape == (4, 18)
     assert lowered.q.per_channel

@@ -1,8 +1,91 @@
-/* What the convolution kernels share: the walk over output positions, and one output channel at a time. */
+/* What the convolution kernels share. Those that take output positions one after another, each with all its
+ * channels, get a window as consecutive bytes (tmb_windows_t), padding included; those that take one channel
+ * after another walk over an input that holds its padding (tmb_positions_t). */
 #ifndef TMB_CONV2D_H
 #define TMB_CONV2D_H
 
 #include "requant.h"
+
+static inline uint32_t tmb_align4(uint32_t n) {
+    return (n + 3u) & ~3u;
+}
+
+static inline uint32_t tmb_align8(uint32_t n) {
+    return (n + 7u) & ~7u;
+}
+
+/* rows and columns that the windows reach, padding included */
+static inline uint32_t tmb_reach_h(const tmb_conv2d_t *op) {
+    return (op->out_h - 1u) * op->stride_h + (op->kernel_h - 1u) * op->dilation_h + 1u;
+}
+
+static inline uint32_t tmb_reach_w(const tmb_conv2d_t *op) {
+    return (op->out_w - 1u) * op->stride_w + (op->kernel_w - 1u) * op->dilation_w + 1u;
+}
+
+/* rows and columns of the input that windows reach */
+typedef struct {
+    uint32_t rows, columns;
+} tmb_inside_t;
+
+tmb_inside_t tmb_inside(const tmb_conv2d_t *op);
+
+/* whether a window leaves the input */
+static inline int tmb_conv2d_padded(const tmb_conv2d_t *op) {
+    return op->pad_top > 0 || op->pad_left > 0 || tmb_reach_h(op) > op->in_h || tmb_reach_w(op) > op->in_w;
+}
+
+/* whether every window is one pixel of the input */
+static inline int tmb_conv2d_pointwise(const tmb_conv2d_t *op) {
+    return op->kernel_h == 1 && op->kernel_w == 1 && op->groups == 1 && !tmb_conv2d_padded(op);
+}
+
+/* output positions in rising order, and the window of each */
+typedef struct {
+    const int8_t *input; /* of the group */
+    int32_t y, x;        /* of the window's corner in the input, negative in the padding */
+    uint32_t column;     /* of the output */
+    uint32_t left;       /* positions not yet taken */
+    int pointwise;
+} tmb_windows_t;
+
+tmb_windows_t tmb_windows(const tmb_conv2d_t *op, const int8_t *arena, uint32_t channel);
+
+/* the next window's cols weights' inputs: in place if pointwise, else a copy in `room` */
+const int8_t *tmb_next_window(const tmb_conv2d_t *op, tmb_windows_t *w, int8_t *room);
+
+/* Output channels first .. end - 1 of one group at every position, from their rows of weights, `pitch` bytes
+ * apart. room: four windows of align4(cols) bytes, unless pointwise. */
+void tmb_conv2d_rows_s8(const tmb_conv2d_t *op, const uint8_t *image, int8_t *arena, uint32_t first,
+                        uint32_t end, const int8_t *rows, uint32_t pitch, int8_t *room);
+
+/* Widened bytes: four columns take two words, bytes 0 and 2, then 1 and 3, as SXTB16 yields them; two more
+ * words, which make it a quad, belong to another window or row. */
+enum { TMB_QUAD = 8 /* halfwords */, TMB_SECOND = 4 };
+
+/* the place of a column within its quad */
+static inline uint32_t tmb_lane(uint32_t column) {
+    return (column & 1u) * 2u + (column >> 1 & 1u);
+}
+
+/* n bytes to align8(n) / 4 quads, zeros behind the last */
+void tmb_conv2d_expand(const int8_t *x, uint32_t n, int16_t *quads);
+
+/* sums of two rows of weights, v and w, at the two positions of a patch: v's two, then w's */
+typedef void (*tmb_two_by_two_t)(const int16_t *patch, const void *v, const void *w, uint32_t cols,
+                                 int32_t *sums);
+
+/* As tmb_conv2d_rows_s8, two rows at two positions at once. patch: 4 * align8(cols) bytes and, unless
+ * pointwise, align4(cols) more. */
+void tmb_conv2d_rows_dsp_s8(const tmb_conv2d_t *op, const uint8_t *image, int8_t *arena, uint32_t first,
+                            uint32_t end, const void *rows, uint32_t pitch, tmb_two_by_two_t two_by_two,
+                            int16_t *patch);
+
+/* an input that holds its padding: pixels in rows, neighbours `pixel` bytes apart */
+typedef struct {
+    const int8_t *base;
+    uint32_t line, pixel; /* bytes from row to row, from pixel to pixel */
+} tmb_frame_t;
 
 /* walks over the output positions in order; `input` is where the position's window begins */
 typedef struct {
@@ -12,13 +95,11 @@ typedef struct {
     uint32_t left; /* positions not yet taken */
 } tmb_positions_t;
 
-static inline tmb_positions_t tmb_positions(const tmb_conv2d_t *op, const int8_t *arena, uint32_t channel) {
-    const uint32_t group = channel / ((uint32_t)op->out_c / op->groups);
-    const int32_t in_c = op->in_c;
+static inline tmb_positions_t tmb_positions(const tmb_conv2d_t *op, const tmb_frame_t *frame) {
     tmb_positions_t p;
-    p.input = arena + op->input + group * ((uint32_t)op->in_c / op->groups);
-    p.step = op->stride_w * in_c;
-    p.wrap = op->stride_h * op->in_w * in_c - (op->out_w - 1) * p.step;
+    p.input = frame->base;
+    p.step = (int32_t)(op->stride_w * frame->pixel);
+    p.wrap = (int32_t)(op->stride_h * frame->line) - (op->out_w - 1) * p.step;
     p.left = (uint32_t)op->out_h * op->out_w;
     /* rows that touch are one row */
     p.column = p.columns = p.wrap == p.step ? p.left : op->out_w;
@@ -46,37 +127,12 @@ static inline uint32_t tmb_next_four(tmb_positions_t *p, const int8_t *x[4]) {
     return left < 4 ? left : 4;
 }
 
-/* The weights of one window row that meet consecutive input bytes, and how often that happens. */
-typedef struct {
-    uint32_t length; /* bytes in a run */
-    uint32_t runs;   /* runs in a window row */
-    uint32_t step;   /* input bytes from run to run */
-    uint32_t row;    /* input bytes from the start of one window row to the next */
-} tmb_runs_t;
-
-static inline tmb_runs_t tmb_runs(const tmb_conv2d_t *op) {
-    tmb_runs_t r;
-    r.length = (uint32_t)op->in_c / op->groups;
-    r.runs = op->kernel_w;
-    r.step = (uint32_t)op->dilation_w * op->in_c;
-    r.row = (uint32_t)op->dilation_h * op->in_w * op->in_c;
-    if (op->dilation_w == 1 && op->groups == 1) {
-        r.length *= r.runs;
-        r.runs = 1;
-    }
-    return r;
-}
-
 /* Turns columns of a weight row into byte offsets from a window's start, in place, without those of value 0
  * or not below cols; returns how many are left. */
-uint32_t tmb_conv2d_locate(const tmb_conv2d_t *op, tmb_nz_t *taps, uint32_t n);
+uint32_t tmb_conv2d_locate(const tmb_conv2d_t *op, const tmb_frame_t *frame, tmb_nz_t *taps, uint32_t n);
 
-/* One output channel at every position, from located taps or from a dense row of cols weights. */
-void tmb_conv2d_channel_taps_s8(const tmb_conv2d_t *op, const uint8_t *image, int8_t *arena, uint32_t channel,
-                                const tmb_nz_t *taps, uint32_t n);
-void tmb_conv2d_channel_row_s8(const tmb_conv2d_t *op, const uint8_t *image, int8_t *arena, uint32_t channel,
-                               const int8_t *row);
-void tmb_conv2d_channel_row_dsp_s8(const tmb_conv2d_t *op, const uint8_t *image, int8_t *arena,
-                                   uint32_t channel, const int8_t *row);
+/* one output channel at every position, from located taps */
+void tmb_conv2d_channel_taps_s8(const tmb_conv2d_t *op, const uint8_t *image, const tmb_frame_t *frame,
+                                uint32_t channel, const tmb_nz_t *taps, uint32_t n, int8_t *y);
 
 #endif

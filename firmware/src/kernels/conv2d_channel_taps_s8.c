@@ -1,12 +1,11 @@
 #include "conv2d.h"
 
-void tmb_conv2d_channel_taps_s8(const tmb_conv2d_t *op, const uint8_t *image, int8_t *arena, uint32_t channel,
-                                const tmb_nz_t *taps, uint32_t n) {
+void tmb_conv2d_channel_taps_s8(const tmb_conv2d_t *op, const uint8_t *image, const tmb_frame_t *frame,
+                                uint32_t channel, const tmb_nz_t *taps, uint32_t n, int8_t *y) {
     const tmb_channel_t c = tmb_channel(&op->q, image, channel, op->w.cols);
     const tmb_nz_t *end = taps + n;
     const int32_t bias = c.bias;
-    tmb_positions_t p = tmb_positions(op, arena, channel);
-    int8_t *y = arena + op->output + channel;
+    tmb_positions_t p = tmb_positions(op, frame);
     while (p.left > 0) {
         const int8_t *x[4];
         const uint32_t count = tmb_next_four(&p, x);

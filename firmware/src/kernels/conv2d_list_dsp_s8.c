@@ -17,8 +17,8 @@ typedef struct {
 
 static planes_t planes(const tmb_conv2d_t *op) {
     planes_t g;
-    g.pitch = ((uint32_t)op->in_w + op->stride_w - 1u) / op->stride_w;
-    g.phase = g.pitch * (((uint32_t)op->in_h + op->stride_h - 1u) / op->stride_h);
+    g.pitch = (tmb_reach_w(op) + op->stride_w - 1u) / op->stride_w;
+    g.phase = g.pitch * ((tmb_reach_h(op) + op->stride_h - 1u) / op->stride_h);
     g.channel = g.phase * op->stride_h * op->stride_w;
     return g;
 }
@@ -36,21 +36,27 @@ static inline place_t advance(place_t p, place_t step, uint32_t stride) {
 
 static void split(const tmb_conv2d_t *op, const planes_t *g, const int8_t *x, int8_t *plane) {
     const uint32_t in_c = op->in_c, stride_w = op->stride_w, step = stride_w * in_c;
-    const place_t one = {op->stride_h > 1, op->stride_h == 1};
-    place_t v = {0, 0};
-    for (uint32_t row = 0; row < op->in_h; row++) {
-        const int8_t *end = x + (uint32_t)op->in_w * in_c;
+    const tmb_inside_t inside = tmb_inside(op);
+    const place_t one = {op->stride_h > 1, op->stride_h == 1}, next = {stride_w > 1, stride_w == 1};
+    const place_t left = {op->pad_left % stride_w, op->pad_left / stride_w};
+    place_t v = {op->pad_top % op->stride_h, op->pad_top / op->stride_h};
+    if (tmb_conv2d_padded(op)) {
+        memset(plane, op->pad_value, in_c * g->channel);
+    }
+    for (uint32_t row = 0; row < inside.rows; row++) {
+        const int8_t *end = x + inside.columns * in_c;
         int8_t *line = plane + v.phase * stride_w * g->phase + v.index * g->pitch;
-        for (uint32_t phase = 0; phase < stride_w; phase++) {
+        place_t h = left;
+        for (uint32_t column = 0; column < stride_w && column < inside.columns; column++) {
             for (uint32_t c = 0; c < in_c; c++) {
-                int8_t *to = line + c * g->channel;
-                for (const int8_t *from = x + phase * in_c + c; from < end; from += step) {
+                int8_t *to = line + h.phase * g->phase + h.index + c * g->channel;
+                for (const int8_t *from = x + column * in_c + c; from < end; from += step) {
                     *to++ = *from;
                 }
             }
-            line += g->phase;
+            h = advance(h, next, stride_w);
         }
-        x = end;
+        x += op->in_w * in_c;
         v = advance(v, one, op->stride_h);
     }
 }

@@ -1,9 +1,8 @@
 #include "conv2d.h"
 
-uint32_t tmb_conv2d_locate(const tmb_conv2d_t *op, tmb_nz_t *taps, uint32_t n) {
+uint32_t tmb_conv2d_locate(const tmb_conv2d_t *op, const tmb_frame_t *frame, tmb_nz_t *taps, uint32_t n) {
     const uint32_t channels = (uint32_t)op->in_c / op->groups;
-    const uint32_t step = (uint32_t)op->dilation_w * op->in_c;
-    const uint32_t row = (uint32_t)op->dilation_h * op->in_w * op->in_c;
+    const uint32_t step = op->dilation_w * frame->pixel, row = op->dilation_h * frame->line;
     uint32_t first = 0; /* column of the current tap's first channel */
     uint32_t column = 0, row_start = 0, at = 0, kept = 0;
     for (uint32_t i = 0; i < n; i++) {

@@ -29,7 +29,10 @@ from thimble.quantize.lowering import (
     Requant,
 )
 
-CONV2D = "in_h in_w in_c out_h out_w out_c kernel_h kernel_w stride_h stride_w dilation_h dilation_w groups"
+CONV2D = (
+    "in_h in_w in_c out_h out_w out_c kernel_h kernel_w stride_h stride_w dilation_h dilation_w "
+    "pad_top pad_left pad_value groups"
+)
 
 
 @attrs.frozen(eq=False)
@@ -133,12 +136,6 @@ def _calls(
             )
         case LoweredConv2D():
             assert choice is not None
-            x = layer.inputs[0]
-            if low.pad is not None:
-                padded = f"{layer.name}/padded"
-                added[padded] = low.in_h * low.in_w * low.in_c
-                yield _plain(f"{layer.name}/pad", layer, "pad", low.pad, (x,), padded)
-                x = padded
             positions = low.out_h * low.out_w
             op = "depthwise_conv2d" if low.groups == low.in_c and low.groups > 1 else "conv2d"
             yield Call(
@@ -147,9 +144,9 @@ def _calls(
                 op,
                 choice.function,
                 "tmb_conv2d_t",
-                {"input": x},
+                {"input": layer.inputs[0]},
                 y,
-                _members(low, CONV2D),
+                {**_members(low, CONV2D), "block": choice.block},
                 over=_over(choice),
                 weights=choice,
                 requant=low.q,

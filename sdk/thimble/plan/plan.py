@@ -23,7 +23,7 @@ class Choice:
     """One way to run a layer: a codec, the form its weights reach the kernel in, and the kernel.
 
     ``bytes`` is exact, ``scratch`` is exact, ``instructions`` is the estimate the choice rests on;
-    ``overlap`` says how the output may lie over the input.
+    ``overlap`` says how the output may lie over the input; ``block`` is the descriptor's, where it has one.
     """
 
     codec: str
@@ -34,6 +34,7 @@ class Choice:
     scratch: int
     instructions: int
     overlap: Overlap | None = None
+    block: int = 0
 
     @property
     def bytes(self) -> int:

@@ -189,8 +189,12 @@ def _fully_connected(op: LoweredFullyConnected, x: np.ndarray) -> np.ndarray:
 
 
 def _conv2d(op: LoweredConv2D, x: np.ndarray) -> np.ndarray:
-    if op.pad is not None:
-        x = moving.pad(op.pad, x)
+    bottom, right = (
+        max(0, reach - before - size)
+        for reach, before, size in zip(op.reach, (op.pad_top, op.pad_left), (op.in_h, op.in_w), strict=True)
+    )
+    border = ((0, 0), (op.pad_top, bottom), (op.pad_left, right), (0, 0))
+    x = np.pad(x, border, constant_values=op.pad_value)
     dtype = _exact_dtype(op.weights)
     kernel, stride = (op.kernel_h, op.kernel_w), (op.stride_h, op.stride_w)
     dilation = (op.dilation_h, op.dilation_w)
