@@ -101,14 +101,16 @@ def build(
     ] = None,
     flash: Annotated[
         str | None,
-        typer.Option(
-            help="Compress without training to this size, e.g. 64K; needs --inputs."
-        ),
+        typer.Option(help="Compress without training to this size, e.g. 64K; needs --inputs."),
     ] = None,
     max_drop: Annotated[
         float | None,
         typer.Option(help="Compress without training while accuracy drops by these points at most."),
     ] = None,
+    states: Annotated[
+        int,
+        typer.Option(help="How many of a .pt2's last inputs its last outputs renew for the next run.", min=0),
+    ] = 0,
     json: Json = False,
 ) -> None:
     """Write a PlatformIO project that runs MODEL on a board."""
@@ -117,7 +119,16 @@ def build(
         from thimble.commands.build import build as run
 
         objective = optimize.value if optimize else None
-        return run(model, board, out, inputs=inputs, objective=objective, flash=flash, max_drop=max_drop)
+        return run(
+            model,
+            board,
+            out,
+            inputs=inputs,
+            objective=objective,
+            flash=flash,
+            max_drop=max_drop,
+            states=states,
+        )
 
     finish(work, as_json=json)
 

@@ -15,7 +15,7 @@ from torch import nn
 
 from thimble.commands.load import load_model
 from thimble.errors import DataError, ModelError
-from thimble.frontend.load import load_float, load_module, load_program, load_weights
+from thimble.frontend.load import load_source, load_module, load_program, load_weights
 from thimble.graph.io import save
 
 MODEL = """
@@ -66,7 +66,7 @@ def test_a_factory_and_its_weights(source: str, tmp_path: Path) -> None:
     torch.save(
         {"epoch": 3, "state_dict": {f"module.{k}": v + 1 for k, v in module.state_dict().items()}}, path
     )
-    graph = load_float(f"{source}:Net", path, example(), "net")
+    graph = load_source(f"{source}:Net", path, example(), "net")
     other = load_module(f"{source}:Net")
     load_weights(other, path)
     np.testing.assert_array_equal(graph.layer("fc").params["bias"], other.fc.bias.detach().numpy())
@@ -202,7 +202,7 @@ def test_damaged_programs(source: str, tmp_path: Path) -> None:
 
 
 def test_thimble_files_and_other_suffixes(source: str, tmp_path: Path) -> None:
-    graph = load_float(f"{source}:Net", None, example(), "net")
+    graph = load_source(f"{source}:Net", None, example(), "net")
     save(graph, tmp_path / "net.thimble")
     np.savez(tmp_path / "x.npz", x=np.random.default_rng(0).random((20, *SHAPE)))
     quantized = load_model(tmp_path / "net.thimble", tmp_path / "x.npz")

@@ -29,11 +29,13 @@ def build(
     objective: str | None = None,
     flash: str | None = None,
     max_drop: float | None = None,
+    states: int = 0,
 ) -> dict[str, Any]:
     """Plans the model for the board, refuses it where it does not fit, and writes the project.
 
     Board and objective default to those of the recipe that made the model. ``flash``, a size such as
     ``"64K"``, or ``max_drop``, points of accuracy, has the model compressed without training first.
+    ``states`` of a ``.pt2``'s last inputs are kept in the arena, and its last outputs are their next values.
 
     Raises:
         RecipeError: TMB3023, neither the command nor the recipe names a board; what ``parse_target`` says.
@@ -45,7 +47,7 @@ def build(
     if board_name is not None:
         load_board(board_name)  # a wrong name is told before a model is quantised
     wanted = parse_target(flash, max_drop)
-    graph = load_model(model, inputs)
+    graph = load_model(model, inputs, states=states)
     target = graph.meta.get("target", {})
     board = load_board(board_name or _board_of(target))
     objective = objective or target.get("optimize") or ("size" if flash else "balanced")

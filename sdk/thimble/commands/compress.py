@@ -14,9 +14,10 @@ from thimble.board import load_board
 from thimble.commands.summary import show_summary, smallest_plan, summary
 from thimble.compress.checkpoint import NAME as CHECKPOINT
 from thimble.compress.data import Dataset, call_loader, check_data
+from thimble.compress.imported import dequantize
 from thimble.compress.pipeline import compress as run_recipe
 from thimble.compress.progress import Bar
-from thimble.frontend.load import load_float
+from thimble.frontend.load import load_source
 from thimble.graph.graph import Graph
 from thimble.graph.io import save
 from thimble.quantize.inputs import quantize_values
@@ -68,12 +69,12 @@ def compress(recipe_path: Path, out: Path) -> dict[str, Any]:
 
 
 def import_model(recipe: Recipe, splits: Sequence[tuple[np.ndarray, np.ndarray]]) -> Graph:
-    """The recipe's model as a float Graph, imported for the shape of the first training sample."""
+    """The recipe's model as a float Graph, a module for the shape of the first training sample."""
     example = torch.zeros(1, *splits[0][0].shape[1:])
     torch.manual_seed(recipe.train.seed)  # weights of a model that is trained from scratch
     weights = recipe.model.weights and recipe.resolve(recipe.model.weights)
     name = recipe.model.name or recipe.path.resolve().parent.name
-    return load_float(str(recipe.resolve(recipe.model.source)), weights, example, name)
+    return dequantize(load_source(str(recipe.resolve(recipe.model.source)), weights, example, name))
 
 
 def integer_accuracy(graph: Graph, data: Dataset) -> float:

@@ -10,15 +10,16 @@ import numpy as np
 from thimble.commands.inputs import read_arrays
 from thimble.compress.rewrites.exact import optimize
 from thimble.errors import DataError, ModelError
+from thimble.frontend.load import load_file
 from thimble.graph import io
 from thimble.graph.graph import Graph
 from thimble.quantize.inputs import to_storage_layout
 from thimble.quantize.post_training import quantize
 
-_FORMATS = "MODEL is a .thimble, a .tflite, an .onnx or a .pt2 file"
 
-
-def load_model(path: str | os.PathLike[str], calibration: str | os.PathLike[str] | None = None) -> Graph:
+def load_model(
+    path: str | os.PathLike[str], calibration: str | os.PathLike[str] | None = None, *, states: int = 0
+) -> Graph:
     """The quantised graph of a model file, told apart by its suffix, with nothing dead left in.
 
     A quantised ``.thimble`` is returned as it lies there: another one of its structure has to become an image
@@ -27,6 +28,7 @@ def load_model(path: str | os.PathLike[str], calibration: str | os.PathLike[str]
     Args:
         path: ``.thimble``, ``.tflite``, ``.onnx`` or ``.pt2``; a float model is quantised to int8 here.
         calibration: an npz with samples ``x`` in the source model's layout; a float model needs them.
+        states: how many of a ``.pt2``'s last inputs its last outputs renew for the next run.
 
     Raises:
         ModelError: what ``graph.io.load`` and the front ends say; the suffix is unknown
@@ -34,27 +36,12 @@ def load_model(path: str | os.PathLike[str], calibration: str | os.PathLike[str]
         DataError: the samples do not suit.
     """
     path = Path(path)
-    match path.suffix.lower():
-        case ".thimble":
-            graph = io.load(path)
-            if graph.is_quantized:
-                return graph
-        case ".tflite":
-            from thimble.frontend.tflite.load import load_tflite
-
-            graph = load_tflite(path)
-        case ".onnx":
-            from thimble.frontend.onnx import load_onnx
-
-            graph = load_onnx(path)
-        case ".pt2":
-            from thimble.frontend.load import load_program  # brings torch, which a .thimble needs not
-
-            graph = load_program(path)
-        case _:
-            raise ModelError(
-                "TMB1114", f"{path.suffix or path.name!r} is no model format", where=str(path), hint=_FORMATS
-            )
+    if path.suffix.lower() == ".thimble":
+        graph = io.load(path)
+        if graph.is_quantized:
+            return graph
+    else:
+        graph = load_file(path, states=states)
     if graph.is_quantized:
         return optimize(graph)
     if calibration is None:

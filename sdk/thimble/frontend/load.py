@@ -1,4 +1,4 @@
-"""Models as users have them: ``model.py:factory`` with a ``.pt`` of weights, and ``.pt2`` files.
+"""Models as users have them: ``model.py:factory`` with a ``.pt`` of weights, and model files by suffix.
 
 Files are data: nothing in them is executed. (A ``model.py`` is the user's own program, and is.)
 """
@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import attrs
 import numpy as np
 
 from thimble.errors import ModelError
@@ -26,26 +27,69 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 
-def load_float(
+MODEL_FILES = (".pt2", ".tflite", ".onnx")
+
+
+def load_file(path: str | os.PathLike[str], name: str | None = None, *, states: int = 0) -> Graph:
+    """The graph of a ``.pt2``, ``.tflite`` or ``.onnx`` file, float or quantised as the file is.
+
+    Args:
+        name: of the graph; the file's own if None.
+        states: of a ``.pt2``, see ``from_module``.
+
+    Raises:
+        ModelError: what the front ends say; TMB1114 where the suffix is none of these.
+    """
+    suffix = Path(path).suffix.lower()
+    if suffix == ".pt2":
+        return load_program(path, name, states=states)
+    if suffix == ".tflite":
+        from thimble.frontend.tflite.load import load_tflite
+
+        graph = load_tflite(path)
+    elif suffix == ".onnx":
+        from thimble.frontend.onnx import load_onnx
+
+        graph = load_onnx(path)
+    else:
+        raise ModelError(
+            "TMB1114",
+            f"{suffix or Path(path).name!r} is no model format",
+            where=os.fspath(path),
+            hint="MODEL is a .thimble, a .tflite, an .onnx or a .pt2 file",
+        )
+    if states:
+        raise ModelError(
+            "TMB1101",
+            f"states cannot be declared for a {suffix} file",
+            where=os.fspath(path),
+            hint="only the last inputs and outputs of a .pt2 can be",
+        )
+    return graph if name is None else attrs.evolve(graph, name=name)
+
+
+def load_source(
     source: str, weights: str | os.PathLike[str] | None, example_input: np.ndarray | Tensor, name: str
 ) -> Graph:
-    """The float graph of a recipe's ``[model]``: ``module.py:factory`` with optional weights, or a ``.pt2``.
+    """The graph of a recipe's ``[model]``: ``module.py:factory`` with optional weights, or a model file.
+
+    A quantised file gives a quantised graph.
 
     Args:
         source: path and factory, or a path.
         weights: a ``.pt`` or ``.pth`` with a state dict; None keeps what the factory made.
-        example_input: one batch of floats in the module's own layout; a ``.pt2`` brings its own.
+        example_input: one batch of floats in the module's own layout; a file brings its own.
         name: of the graph.
 
     Raises:
-        ModelError: as ``load_module``, ``load_weights``, ``load_program`` and ``from_module``.
+        ModelError: as ``load_module``, ``load_weights``, ``load_file`` and ``from_module``.
     """
+    if source.lower().endswith(MODEL_FILES):
+        return load_file(source, name)
     import torch
 
     from thimble.frontend.torch_export import from_module
 
-    if source.lower().endswith(".pt2"):
-        return load_program(source, name)
     module = load_module(source)
     if weights is not None:
         load_weights(module, weights)
@@ -140,8 +184,8 @@ def load_weights(module: nn.Module, path: str | os.PathLike[str]) -> None:
         ) from None
 
 
-def load_program(path: str | os.PathLike[str], name: str | None = None) -> Graph:
-    """The float graph of a ``.pt2`` file that ``torch.export.save`` wrote.
+def load_program(path: str | os.PathLike[str], name: str | None = None, *, states: int = 0) -> Graph:
+    """The float graph of a ``.pt2`` file that ``torch.export.save`` wrote; ``states`` as in ``from_module``.
 
     Raises:
         ModelError: unreadable (TMB1110), holding pickled objects or expressions (TMB1111), or as
@@ -164,7 +208,7 @@ def load_program(path: str | os.PathLike[str], name: str | None = None) -> Graph
         raise _refused(error, where) from None
     except Exception as error:  # torch's reader answers damage with whatever it stumbles over
         raise _unreadable(error, where) from None
-    return from_program(program, name or Path(path).stem)
+    return from_program(program, name or Path(path).stem, states=states)
 
 
 def _read_weights(where: str) -> Any:
