@@ -251,3 +251,14 @@ def test_a_living_network_is_left_alone():
     small = optimize(graph)
     assert small.layers == graph.layers
     assert small.meta["optimized"]["before"] == small.meta["optimized"]["after"]
+
+
+def test_layers_that_share_their_weights_keep_them():
+    b = Net((5, 5, 2))
+    x = living(b, "x", 4, clamp=RELU)
+    dead(b, low=[0])
+    one, other = living(b, x, 4), living(b, x, 4)
+    b.layers[-1] = attrs.evolve(b.layers[-1], params={**b.layers[-1].params, "weight": b.layers[-2].weight})
+    small = check(b, living(b, b.add(one, other), 3), [4, 4, 4, 3])
+    np.testing.assert_array_equal(small.layers[1].weight, small.layers[2].weight)
+    assert not small.layers[0].weight[0].any()

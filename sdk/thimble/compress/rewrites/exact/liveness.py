@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Collection, Mapping
 
 import numpy as np
 
@@ -27,11 +28,28 @@ def foldable(graph: Graph, layer: Layer, x: Interval) -> np.ndarray:
     return x.constant & ((x.low == quant.zero_point) if padded else True)
 
 
-def needed(graph: Graph, found: Mapping[str, Interval]) -> Masks:
+def shared(graph: Graph) -> set[str]:
+    """The layers that have their weights in common with another, as the steps of an unrolled network.
+
+    The firmware stores those once, as long as all of them stay as they are.
+    """
+    owners: dict[tuple[tuple[int, ...], bytes], list[str]] = {}
+    for layer in graph.weighted:
+        key = (layer.weight.shape, hashlib.sha256(layer.weight.data).digest())
+        owners.setdefault(key, []).append(layer.name)
+    return {name for names in owners.values() if len(names) > 1 for name in names}
+
+
+def needed(graph: Graph, found: Mapping[str, Interval], whole: Collection[str] = ()) -> Masks:
     """The channels whose values the graph's outputs depend on.
 
     Not among them: constant ones that only layers read which can take them into their bias, and those that
     meet no weight but zero, or only what is constant or not needed itself.
+
+    Args:
+        graph: quantised.
+        found: its intervals.
+        whole: layers that are to read their inputs whole.
     """
     result = {name: np.zeros(tensor.shape[-1], bool) for name, tensor in graph.tensors.items()}
     for name in (*graph.outputs, *(after for _, after in graph.states)):
@@ -42,6 +60,9 @@ def needed(graph: Graph, found: Mapping[str, Interval]) -> Masks:
             continue
         if isinstance(layer.op, Conv2D | FullyConnected):
             x = layer.inputs[0]
+            if layer.name in whole:
+                result[x][:] = True
+                continue
             result[x] |= _read(layer, alive, len(result[x])) & ~foldable(graph, layer, found[x])
             continue
         joined = pairs(graph, layer)
@@ -63,10 +84,11 @@ def _read(layer: Layer, alive: np.ndarray, channels: int) -> np.ndarray:
     return (rows.any(axis=2) & alive.reshape(groups, -1, 1)).any(axis=1).ravel()
 
 
-def kept(graph: Graph, need: Mapping[str, np.ndarray]) -> Masks:
+def kept(graph: Graph, need: Mapping[str, np.ndarray], whole: Collection[str] = ()) -> Masks:
     """The channels that stay: those that are needed, and those that are tied to them.
 
-    The least set that holds ``need`` and the graph's ends, and is closed under every layer's pairs.
+    The least set that holds ``need``, the graph's ends and the outputs of the layers in ``whole``, as far as
+    those stay, and is closed under every layer's pairs.
     """
     result = {name: mask.copy() for name, mask in need.items()}
     for name in (*graph.inputs, *(name for pair in graph.states for name in pair)):
@@ -75,6 +97,8 @@ def kept(graph: Graph, need: Mapping[str, np.ndarray]) -> Masks:
     while changed:
         before = sum(int(mask.sum()) for mask in result.values())
         for layer in (*graph.layers, *reversed(graph.layers)):
+            if layer.name in whole and result[layer.output].any():
+                result[layer.output][:] = True
             _tie(graph, layer, result)
         changed = sum(int(mask.sum()) for mask in result.values()) != before
     return result

@@ -23,7 +23,7 @@ import numpy as np
 
 from thimble.compress.rewrites.exact.channels import groups_of
 from thimble.compress.rewrites.exact.intervals import Interval, accumulators, intervals
-from thimble.compress.rewrites.exact.liveness import Masks, foldable, kept, needed
+from thimble.compress.rewrites.exact.liveness import Masks, foldable, kept, needed, shared
 from thimble.graph.graph import Graph, Layer
 from thimble.graph.ops import Concat, Constant, Conv2D, FullyConnected, Op, Slice
 from thimble.graph.shapes import concat_axis
@@ -32,14 +32,16 @@ from thimble.graph.shapes import concat_axis
 def remove_channels(graph: Graph) -> Graph:
     """The graph without channels that are constant or not needed; the same graph if there are none.
 
-    Weights that meet only such channels become zero where the channel has to stay for others.
+    Weights that meet only such channels become zero where the channel has to stay for others. Layers that
+    share their weights keep them, and read their inputs whole.
 
     Args:
         graph: quantised.
     """
     found = intervals(graph)
-    need = needed(graph, found)
-    keep = kept(graph, need)
+    whole = shared(graph)
+    need = needed(graph, found, whole)
+    keep = kept(graph, need, whole)
     layers, changed = [], False
     for layer in graph.layers:
         if not keep[layer.output].any():
@@ -48,7 +50,8 @@ def remove_channels(graph: Graph) -> Graph:
         new = layer
         if isinstance(layer.op, Conv2D | FullyConnected):
             varies = need[layer.output] & ~found[layer.output].constant
-            new = _fold(graph, layer, found[layer.inputs[0]], varies)
+            if layer.name not in whole or not varies.any():
+                new = _fold(graph, layer, found[layer.inputs[0]], varies)
         new = _shrink(graph, new, keep)
         changed |= new is not layer
         layers.append(new)
