@@ -13,13 +13,25 @@ from thimble.graph.ops import (
     AvgPool2D,
     Clamp,
     Concat,
+    Constant,
     Conv2D,
     FullyConnected,
     MaxPool2D,
+    Mean,
+    Mul,
+    Pad,
     Padding,
     Reshape,
+    ResizeNearest,
+    Slice,
     Softmax,
+    Sub,
+    Transpose,
+    Unary,
+    op_name,
 )
+from thimble.graph.shapes import output_shape
+from thimble.quantize import batches
 from thimble.quantize.fixed_point import quantize_multiplier
 
 
@@ -29,9 +41,15 @@ class Builder:
     def __init__(self, name: str, shape: tuple[int, ...], seed: int = 0) -> None:
         self.name = name
         self.rng = np.random.default_rng(seed)
-        self.tensors = {"x": Tensor("x", shape, Quant(float(np.float32(1 / 255)), -128))}
+        self.tensors: dict[str, Tensor] = {}
         self.layers: list[Layer] = []
         self.parameters = 0
+        self.inputs = (self.source("x", shape),)
+
+    def source(self, name: str, shape: tuple[int, ...], quant: Quant | None = None) -> str:
+        """A tensor that no layer writes: for a further input, or for a state."""
+        self.tensors[name] = Tensor(name, shape, quant or Quant(float(np.float32(1 / 255)), -128))
+        return name
 
     def conv2d(
         self,
@@ -90,9 +108,20 @@ class Builder:
     def softmax(self, x: str) -> str:
         return self._layer("softmax", Softmax(), (x,), self.tensors[x].shape, Quant(1 / 256, -128))
 
-    def graph(self, y: str) -> Graph:
-        meta = {"parameters": max(1, self.parameters), "input_layout": "NHWC"}
-        return Graph(self.name, self.tensors, tuple(self.layers), ("x",), (y,), meta)
+    def plain(self, op, *inputs: str, quant: Quant | None = None, shape=None, params=None) -> str:
+        """Any operator without weights; ``shape`` where the operator does not tell its output's."""
+        shape = output_shape(op, [self.tensors[x].shape for x in inputs], None, shape)
+        if isinstance(op, Slice | Transpose | Pad | ResizeNearest):
+            quant = self.tensors[inputs[0]].quant
+        return self._layer(op_name(op), op, inputs, shape, quant, params)
+
+    def constant(self, *shape: int) -> str:
+        value = self.rng.integers(-128, 128, shape).astype(np.int8)
+        return self.plain(Constant(), shape=shape, params={"value": value})
+
+    def graph(self, *outputs: str, states=(), **meta) -> Graph:
+        meta = {"parameters": max(1, self.parameters), "input_layout": "NHWC", **meta}
+        return Graph(self.name, self.tensors, tuple(self.layers), self.inputs, outputs, meta, states)
 
     def _weight(self, shape: tuple[int, ...], density: float, levels: int) -> np.ndarray:
         keep = self.rng.random(shape) < density
@@ -156,10 +185,27 @@ def tiny() -> Graph:
     return b.graph(b.fully_connected("x", 3, clamp=NO_CLAMP))
 
 
-NETWORKS = {"lenet": lenet, "zoo": zoo, "tiny": tiny}
+def modern() -> Graph:
+    """Two inputs, two outputs, two states, and every operator that imported models bring beside zoo's."""
+    b = Builder("modern", (6, 6, 4), seed=4)
+    b.inputs += (b.source("gate", (4,)),)
+    memory = b.source("memory", (6, 6, 4), Quant(0.0625, -3))
+    old, older = (b.source(name, (4,), Quant(0.0625, -3)) for name in ("old", "older"))
+    x = b.plain(Mul(), b.conv2d("x", 4, padding=(1, 1, 1, 1)), b.plain(Unary("logistic"), "gate"))
+    new = b.plain(Add(), b.plain(Sub(), x, b.constant(6, 6, 4)), memory, quant=Quant(0.0625, -3))
+    turned = b.plain(Transpose((1, 0, 2)), b.plain(Slice((0, 1, 0), (6, 6, 4), (2, 2, 1)), new))
+    wide = b.conv2d(b.plain(Pad((1, 1, 1, 1), (1, 1)), turned), 4)
+    sized = b.plain(ResizeNearest((3, 4)), wide)
+    mean = b.plain(Mean((0, 1), keep_dims=False), sized, quant=Quant(0.0625, -3))
+    y = b.plain(Add(), b.plain(Mul(), mean, "gate"), b.plain(Sub(), older, "gate"))
+    states = (("memory", new), ("older", old), ("old", mean))
+    return b.graph(y, b.fully_connected(b.flatten(sized), 3, clamp=NO_CLAMP), states=states)
 
 
-def noise(graph: Graph, n: int, seed: int = 3) -> np.ndarray:
-    """int8 inputs over the whole range, ``(n, *shape)``."""
-    shape = graph.tensors[graph.inputs[0]].shape
-    return np.random.default_rng(seed).integers(-128, 128, (n, *shape)).astype(np.int8)
+NETWORKS = {"lenet": lenet, "zoo": zoo, "tiny": tiny, "modern": modern}
+
+
+def noise(graph: Graph, n: int, seed: int = 3):
+    """int8 inputs over the whole range, ``(n, *shape)``; several in a list."""
+    found = batches.noise(graph, n, seed)
+    return found if len(found) > 1 else found[0]

@@ -12,6 +12,7 @@ from thimble.graph.graph import Tensor
 from thimble.plan.image import HEADER, RECORD, VERSION, Image
 from thimble.plan.names import c_name, plain, unique_c_names
 from thimble.plan.plan import Plan, Step
+from thimble.plan.states import state_buffer
 
 _BYTES_PER_LINE = 18
 
@@ -138,7 +139,12 @@ def _io(name: str, macro: str, tensor: Tensor, plan: Plan, *, uint8: bool) -> Io
 
 def _state(tensor: Tensor, plan: Plan) -> StateSpec:
     assert tensor.quant is not None
-    return StateSpec(plain(tensor.name), plan.offset(tensor.name), tensor.size, tensor.quant.zero_point)
+    return StateSpec(
+        plain(tensor.name),
+        plan.offset(state_buffer(tensor.name, plan.views)),
+        tensor.size,
+        tensor.quant.zero_point,
+    )
 
 
 def float_literal(value: float) -> str:

@@ -51,10 +51,10 @@ def load_project(path: Path | str) -> Project:
     path = Path(path).resolve()
     try:
         facts = json.loads((path / "thimble.json").read_text())
-        inputs, outputs = ({str(k): int(n) for k, n in facts[kind].items()} for kind in ("inputs", "outputs"))
+        inputs, outputs = ({str(io): int(n) for io, n in facts[kind]} for kind in ("inputs", "outputs"))
         core, stateful = str(facts.get("core", "cortex-m4")), bool(facts.get("stateful"))
         return Project(path, str(facts["name"]), inputs, outputs, core, stateful)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise ToolError(
             "TMB5005",
             "not a project that thimble generated: no usable thimble.json",

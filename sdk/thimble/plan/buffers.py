@@ -11,6 +11,7 @@ from thimble.plan.arena import Buffer, live_bytes
 from thimble.plan.calls import Call, Calls
 from thimble.plan.overlap import Overlap
 from thimble.plan.plan import Choice
+from thimble.plan.states import kept
 from thimble.plan.views import View
 
 
@@ -29,13 +30,13 @@ def list_buffers(graph: Graph, listed: Calls) -> tuple[Buffer, ...]:
             last[at[name]] = k
     for name in graph.outputs:
         last[at[name]] = end
-    for pair in graph.states:
-        for name in pair:
-            first[at[name]], last[at[name]] = 0, end
+    across = kept(graph, listed.views)
+    first |= dict.fromkeys(across, 0)
+    last |= dict.fromkeys(across, end)
     over = {
         at[call.writes]: overlaps(call, call.over, listed.views)
         for k, call in enumerate(listed.calls)
-        if first[at[call.writes]] == k
+        if first[at[call.writes]] == k and at[call.writes] not in across
     }
     return (
         *(Buffer(f"{c.name}/scratch", s, k, k) for k, c in enumerate(listed.calls) if (s := _scratch(c))),

@@ -11,7 +11,8 @@ import numpy as np
 
 from thimble.errors import ModelError
 from thimble.graph.graph import Graph, Layer
-from thimble.graph.ops import op_name
+from thimble.graph.ops import Reshape, op_name
+from thimble.plan import states
 from thimble.plan.descriptors import Plain, descriptor
 from thimble.plan.overlap import Overlap
 from thimble.plan.plan import Choice
@@ -19,6 +20,7 @@ from thimble.plan.views import View, find_views, is_view
 from thimble.quantize.lowering import (
     Lowered,
     LoweredConcat,
+    LoweredConcatInput,
     LoweredConstant,
     LoweredConv2D,
     LoweredFullyConnected,
@@ -89,9 +91,24 @@ def list_calls(graph: Graph, lowered: Mapping[str, Lowered], choices: Mapping[st
             where=graph.name,
             hint="export the network that has the layers",
         )
-    _check_names(graph, calls, added)
     sizes = {name: t.size for name, t in graph.tensors.items()}
+    for before in states.shown(graph, views):
+        keep = f"{before}/state"
+        added[keep] = sizes[before]
+        calls.insert(0, _copy(f"{before}/show", keep, before, sizes[before]))
+    views = states.together(graph, calls, {**views, **{name: View(name) for name in added}})
+    for step in states.copies(graph, views):
+        size = {**sizes, **added}[step.source]
+        if step.to not in views:
+            added[step.to] = size
+        calls.append(_copy(f"{step.to}/keep", step.source, step.to, size))
+    _check_names(graph, calls, added)
     return Calls(tuple(calls), {**sizes, **added}, {**views, **{name: View(name) for name in added}})
+
+
+def _copy(name: str, source: str, to: str, size: int) -> Call:
+    layer = Layer(name, Reshape(), (source,), to)
+    return _plain(name, layer, "copy", LoweredConcatInput(1, size, size, 0, None), (source,), to)
 
 
 def _check_names(graph: Graph, calls: Sequence[Call], added: Iterable[str]) -> None:

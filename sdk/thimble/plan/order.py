@@ -48,18 +48,27 @@ def _is_chain(graph: Graph) -> bool:
 
 
 def _ready(graph: Graph, done: frozenset[int]) -> list[int]:
-    written = {*graph.inputs, *(graph.layers[k].output for k in done)}
+    written = _written(graph, done)
     return [
         k for k, layer in enumerate(graph.layers) if k not in done and all(x in written for x in layer.inputs)
     ]
 
 
+def _written(graph: Graph, done: frozenset[int]) -> set[str]:
+    states = (before for before, _ in graph.states)
+    return {*graph.inputs, *states, *(graph.layers[k].output for k in done)}
+
+
+def _kept(graph: Graph) -> set[str]:
+    return {*graph.outputs, *(name for pair in graph.states for name in pair)}
+
+
 def _alive(graph: Graph, done: frozenset[int], now: int) -> int:
     """Bytes alive while layer ``now``, the last of ``done``, runs: what it touches, what is read later."""
-    written = {*graph.inputs, *(graph.layers[k].output for k in done)}
+    written = _written(graph, done)
     needed = {name for k, layer in enumerate(graph.layers) if k not in done for name in layer.inputs}
     layer = graph.layers[now]
-    alive = (written & needed) | set(layer.inputs) | {layer.output} | (written & set(graph.outputs))
+    alive = (written & needed) | set(layer.inputs) | {layer.output} | (written & _kept(graph))
     if isinstance(layer.op, Reshape):  # one stretch of memory under two names
         alive -= set(layer.inputs) - needed
     return sum(graph.tensors[name].size for name in alive)
