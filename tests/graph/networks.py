@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import attrs
 import numpy as np
 
@@ -9,19 +11,28 @@ from thimble.graph.graph import Graph, Layer, Quant, Tensor
 from thimble.graph.ops import (
     NO_CLAMP,
     RELU,
+    UNARY,
     Activation,
     Add,
     AvgPool2D,
     BatchNorm,
     Clamp,
     Concat,
+    Constant,
     Conv2D,
     FullyConnected,
     MaxPool2D,
+    Mean,
+    Mul,
     Op,
     Pad,
     Reshape,
+    ResizeNearest,
+    Slice,
     Softmax,
+    Sub,
+    Transpose,
+    Unary,
 )
 from thimble.graph.shapes import Shape, output_shape
 from thimble.graph.validate import validate
@@ -59,34 +70,78 @@ class Builder:
         return validate(Graph("random", self.tensors, tuple(self.layers), ("x",), (output,), meta))
 
 
-def float_network(rng: np.random.Generator) -> Graph:
-    """A network of about ten layers: a trunk, two branches that meet, a head."""
+FUNCTIONS = tuple(sorted(set(UNARY) - {"exp", "log", "sqrt", "rsqrt", "reciprocal"}))  # finite, and not steep
+_CLAMPS: list[Clamp] = [NO_CLAMP, RELU, (0.0, 6.0), (-1.0, 1.0)]
+
+
+def float_network(rng: np.random.Generator, functions: Sequence[str] = FUNCTIONS) -> Graph:
+    """A network of about fifteen layers: a trunk, two branches that meet, a few of the smaller operators, a
+    head."""
     channels = int(rng.integers(1, 4))
     b = Builder(rng, (int(rng.integers(8, 12)), int(rng.integers(8, 12)), channels))
-    clamps: list[Clamp] = [NO_CLAMP, RELU, (0.0, 6.0), (-1.0, 1.0)]
-
-    def clamp() -> Clamp:
-        return clamps[rng.integers(len(clamps))]
-
-    x = b.add(Conv2D((3, 2), (1, 1), (1, 0, 0, 1), clamp=clamp()), "x", **b.weights(4, 3, 2, channels))
+    x = b.add(Conv2D((3, 2), (1, 1), (1, 0, 0, 1), clamp=_clamp(rng)), "x", **b.weights(4, 3, 2, channels))
     parameters = [b.random(4), b.random(4), b.random(4), np.abs(b.random(4)) + 0.5]
     x = b.add(BatchNorm(), x, **dict(zip(("gamma", "beta", "mean", "var"), parameters, strict=True)))
-    x = b.add(Activation(clamp() if rng.random() < 0.5 else RELU), x)
+    x = b.add(Activation(_clamp(rng) if rng.random() < 0.5 else RELU), x)
     x = b.add(MaxPool2D((2, 2), (2, 2)) if rng.random() < 0.5 else AvgPool2D((3, 3), (2, 2), (1, 1, 1, 1)), x)
-    left = b.add(Conv2D((3, 3), padding=(1, 1, 1, 1), groups=4, clamp=clamp()), x, **b.weights(4, 3, 3, 1))
-    right = b.add(Conv2D((1, 1), groups=2, clamp=clamp()), x, **b.weights(4, 1, 1, 2))
-    x = (
-        b.add(Add(clamp()), left, right)
-        if rng.random() < 0.5
-        else b.add(Concat(int(rng.integers(-1, 3))), left, right)
+    left = b.add(
+        Conv2D((3, 3), padding=(1, 1, 1, 1), groups=4, clamp=_clamp(rng)), x, **b.weights(4, 3, 3, 1)
     )
+    right = b.add(Conv2D((1, 1), groups=2, clamp=_clamp(rng)), x, **b.weights(4, 1, 1, 2))
+    join = rng.choice([Add, Sub, Mul, Concat])
+    x = b.add(Concat(int(rng.integers(-1, 3))) if join is Concat else join(_clamp(rng)), left, right)
+    steps = [_function, _constant, _squeeze_and_excite, _slice, _transpose, _resize, _interior]
+    for step in rng.permutation(len(steps))[:3]:
+        x = steps[step](b, x, functions)
     x = b.add(Pad((1, 0, 0, 2)), x)
     size = b.tensors[x].size
     x = b.add(Reshape(), x, declared=(size,))
-    x = b.add(FullyConnected(clamp()), x, **b.weights(7, size))
+    x = b.add(FullyConnected(_clamp(rng)), x, **b.weights(7, size))
     if rng.random() < 0.5:
-        x = b.add(Softmax(), x)
+        x = b.add(Softmax(float(rng.choice([1.0, 0.5]))), x)
     return b.graph(x)
+
+
+def _clamp(rng: np.random.Generator) -> Clamp:
+    return _CLAMPS[rng.integers(len(_CLAMPS))]
+
+
+def _function(b: Builder, x: str, functions: Sequence[str]) -> str:
+    function = str(b.rng.choice(list(functions)))
+    alpha = {"leaky_relu": 0.125, "elu": 1.0}.get(function, 0.0)
+    return b.add(Unary(function, alpha), x)
+
+
+def _constant(b: Builder, x: str, functions: Sequence[str]) -> str:
+    shape = b.tensors[x].shape[-1:] if b.rng.random() < 0.5 else b.tensors[x].shape
+    other = b.add(Constant(), declared=shape, value=b.random(*shape))
+    return b.add(b.rng.choice([Add, Sub, Mul])(), *(b.rng.permutation([x, other]).tolist()))
+
+
+def _squeeze_and_excite(b: Builder, x: str, functions: Sequence[str]) -> str:
+    channels = b.tensors[x].shape[-1]
+    squeezed = b.add(Mean((0, 1), keep_dims=bool(b.rng.random() < 0.5)), x)
+    gate = b.add(Unary("logistic"), b.add(FullyConnected(), squeezed, **b.weights(channels, channels)))
+    return b.add(Mul(), x, b.add(Reshape(), gate, declared=(1, 1, channels)))
+
+
+def _slice(b: Builder, x: str, functions: Sequence[str]) -> str:
+    shape = b.tensors[x].shape
+    begin = tuple(int(b.rng.integers(0, (n + 1) // 2)) for n in shape)
+    return b.add(Slice(begin, shape, (2, 1, 1)), x)
+
+
+def _transpose(b: Builder, x: str, functions: Sequence[str]) -> str:
+    return b.add(Transpose(tuple(map(int, b.rng.permutation(3)))), x)
+
+
+def _resize(b: Builder, x: str, functions: Sequence[str]) -> str:
+    height, width, _ = b.tensors[x].shape
+    return b.add(ResizeNearest((2 * height, width + 1), half_pixel_centers=bool(b.rng.random() < 0.5)), x)
+
+
+def _interior(b: Builder, x: str, functions: Sequence[str]) -> str:
+    return b.add(Pad((0, 1, 1, 0), (1, 0)), x)
 
 
 def random_quantization(graph: Graph, rng: np.random.Generator) -> Graph:
@@ -99,6 +154,9 @@ def random_quantization(graph: Graph, rng: np.random.Generator) -> Graph:
     for layer in graph.layers:
         if isinstance(layer.op, BatchNorm):
             layers.append(attrs.evolve(layer, op=Activation(NO_CLAMP), params={}))
+        elif isinstance(layer.op, Constant):
+            value = np.clip(layer.params["value"] * 40, -128, 127).astype(np.int8)
+            layers.append(attrs.evolve(layer, params={"value": value}))
         elif layer.has_weights:
             rows = len(layer.weight)
             count = rows if rng.random() < 0.5 else 1
