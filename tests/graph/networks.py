@@ -64,10 +64,21 @@ class Builder:
         weight = self.random(*shape, density=self.rng.choice([0.02, 0.5, 1.0]))
         return {"weight": weight, "bias": self.random(shape[0])}
 
-    def graph(self, output: str) -> Graph:
+    def source(self, name: str, shape: Shape) -> str:
+        """A further input, or a state."""
+        self.tensors[name] = Tensor(name, shape)
+        return name
+
+    def graph(
+        self,
+        *outputs: str,
+        inputs: tuple[str, ...] = ("x",),
+        states: tuple[tuple[str, str], ...] = (),
+    ) -> Graph:
         parameters = sum(a.size for layer in self.layers for a in layer.params.values()) or 1
         meta = {"parameters": int(parameters), "input_layout": "NHWC"}
-        return validate(Graph("random", self.tensors, tuple(self.layers), ("x",), (output,), meta))
+        graph = Graph("random", self.tensors, tuple(self.layers), inputs, outputs, meta, states)
+        return validate(graph)
 
 
 FUNCTIONS = tuple(sorted(set(UNARY) - {"exp", "log", "sqrt", "rsqrt", "reciprocal"}))  # finite, and not steep
