@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any
@@ -72,8 +73,9 @@ def finish(
                 where=f"layer {layer.name}",
                 hint="run onnxruntime.quantization.shape_inference.quant_pre_process before quantising",
             )
-    graph = _with_all_quants(graph)
-    layers = [_integers(graph, layer, b.grids.get(layer.name)) for layer in graph.layers]
+    graph, averages = _averages(_with_all_quants(graph))
+    grids = b.grids | averages
+    layers = [_integers(graph, layer, grids.get(layer.name)) for layer in graph.layers]
     graph = validate(attrs.evolve(graph, layers=tuple(layers)), where)
     lower(graph)
     return graph
@@ -153,6 +155,37 @@ def _with_all_quants(graph: Graph) -> Graph:
                 hint="quantise the result of every operator, or import the float model and calibrate it here",
             )
     return attrs.evolve(graph, tensors=tensors)
+
+
+def _averages(graph: Graph) -> tuple[Graph, dict[str, Grid]]:
+    """Average pools whose result is requantised as depthwise convolutions, which round only once.
+
+    Returns:
+        The graph, and the weights of these convolutions: each 64, which leaves the requantisation's first
+        rounding more bits than 1 would.
+    """
+    readers = Counter(name for layer in graph.layers for name in set(layer.inputs))
+    tensors, layers = dict(graph.tensors), list(graph.layers)
+    pools = {layer.output: at for at, layer in enumerate(layers) if isinstance(layer.op, AvgPool2D)}
+    grids, gone = {}, set()
+    for at, layer in enumerate(graph.layers):
+        pool = layers[pools[layer.inputs[0]]] if layer.inputs and layer.inputs[0] in pools else None
+        if pool is None or not isinstance(layer.op, Activation) or not isinstance(pool.op, AvgPool2D):
+            continue
+        alone = readers[pool.output] == 1 and pool.output not in graph.outputs
+        if any(pool.op.padding) or pool.op.clamp != NO_CLAMP or not alone:
+            continue
+        channels = tensors[layer.output].shape[-1]
+        op = Conv2D(pool.op.kernel, pool.op.stride, groups=channels, clamp=layer.op.clamp)
+        weight = np.full((channels, *pool.op.kernel, 1), 64, np.int8)
+        grid = Grid(weight, np.array([1 / (64 * math.prod(pool.op.kernel))], np.float32), None, None)
+        grids[pool.name] = grid
+        params = {"weight": _real(grid, 4), "bias": np.zeros(channels, np.float32)}
+        layers[pools[pool.output]] = attrs.evolve(pool, op=op, output=layer.output, params=params)
+        del tensors[pool.output]
+        gone.add(at)
+    kept = tuple(layer for at, layer in enumerate(layers) if at not in gone)
+    return attrs.evolve(graph, layers=kept, tensors=tensors), grids
 
 
 def _integers(graph: Graph, layer: Layer, grid: Grid | None) -> Layer:

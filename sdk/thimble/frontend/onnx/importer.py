@@ -27,6 +27,7 @@ from thimble.frontend.onnx.fold import Folder
 from thimble.frontend.onnx.gelu import join_erf
 from thimble.frontend.onnx.layout import arranged
 from thimble.frontend.onnx.node import HANDLERS, LAYOUT_ONLY, Fixed, Node, OnnxBuilder, Operand
+from thimble.frontend.onnx.quantized import QLINEAR
 from thimble.frontend.onnx.read import attributes_of, malformed, opset_of, read_model, tensor_array
 from thimble.frontend.onnx.unsupported import hint_for
 from thimble.graph.graph import Graph
@@ -42,7 +43,7 @@ _TYPES = {
 # operations whose first input is an image, and those through which an input's layout is looked for
 _ON_IMAGES = re.compile(r"(QLinear)?(Global)?(Conv|Average|Max|Lp)(Transpose|Pool)?")
 _ALIKE = {"QuantizeLinear", "DequantizeLinear", "Identity", "Cast", "Dropout", "Relu", "Clip", "Pad"}
-_ALIKE |= {"Add", "Sub", "Mul", "Div", "BatchNormalization"}
+_ALIKE |= {"Add", "Sub", "Mul", "Div", "BatchNormalization", "Concat", "QLinearConcat", "QLinearAdd"}
 # constants that are no weights: operand positions by operation
 _NO_WEIGHTS = {
     "BatchNormalization": {3, 4},
@@ -52,6 +53,9 @@ _NO_WEIGHTS = {
     "Resize": {1, 2, 3},
     "Upsample": {1},
     "Pad": {1, 2, 3},
+    "GRU": {4, 5},
+    "LSTM": {4, 5, 6},
+    "RNN": {4, 5},
 }
 _QLINEAR_WEIGHTS = {"QLinearConv": {3, 8}, "QLinearMatMul": {3}, "QGemm": {3, 6}}
 
@@ -110,17 +114,10 @@ class _Importer:
         inputs, types, layout = self._inputs()
         for node in nodes:
             self._node(node)
-        outputs = self._outputs(inputs)
-        parameters = sum(self.weights.values())
-        if parameters == 0:
-            raise ModelError(
-                "TMB1101", "the model has no weights", where=self.where, hint="nothing to compress"
-            )
-        meta: dict[str, Any] = {
-            "parameters": parameters,
-            "input_layout": layout,
-            "source": Path(self.where).name,
-        }
+        outputs = self._outputs(inputs, layout)
+        meta: dict[str, Any] = {"input_layout": layout, "source": Path(self.where).name}
+        if parameters := sum(self.weights.values()):
+            meta["parameters"] = parameters
         kinds = [self.kinds[output.name] for output in proto.output]
         if set(types) != {"float32"}:
             meta["input_types"] = types
@@ -276,14 +273,15 @@ class _Importer:
         for position, operand in enumerate(call.inputs):
             counted = position not in _NO_WEIGHTS.get(operation, set())
             short = operation.removeprefix("com.microsoft.")
-            if short.startswith("QLinear") or short == "QGemm":
+            if short in QLINEAR:
                 counted = position in _QLINEAR_WEIGHTS.get(short, set())
             if isinstance(operand, Fixed) and counted and operand.array.dtype.kind in "fiu":
-                real = operand.array.dtype.kind == "f" or short.startswith("Q")
+                real = operand.array.dtype.kind == "f" or short in QLINEAR
                 if real:
                     self.weights[min(operand.names, default="")] = operand.array.size
 
-    def _outputs(self, inputs: tuple[str, ...]) -> tuple[str, ...]:
+    def _outputs(self, inputs: tuple[str, ...], layout: str) -> tuple[str, ...]:
+        """The outputs' tensors: images channels last where the inputs are, others in the file's order."""
         tensors: list[str] = []
         for output in self.model.graph.output:
             value = self.values.get(output.name)
@@ -296,24 +294,24 @@ class _Importer:
                     hint="return the last layers' results, each once",
                 )
             index = value.index[0] if value.shape[:1] == (1,) else value.index
-            image = index.ndim == 3 and in_order(index.transpose(1, 2, 0))
-            sequence = index.ndim == 2 and in_order(index.T)
+            image = index.ndim == 3 and layout == "NCHW" and in_order(index.transpose(1, 2, 0))
+            sequence = index.ndim == 2 and layout == "NCHW" and in_order(index.T)
             tensor = value.tensor
             if not (image or sequence or in_order(index)):
                 call = Node("Transpose", self.builder.unique(_plain_name(where)), "", {})
-                order = index.transpose(1, 2, 0) if index.ndim == 3 else index  # an image like others
+                order = index.transpose(1, 2, 0) if index.ndim == 3 and layout == "NCHW" else index
                 tensor = arranged(self.builder, call, value, order)
             tensors.append(tensor)
         return tuple(tensors)
 
 
 def _result_kind(operation: str, call: Node) -> str:
-    if operation == "QuantizeLinear":
-        zero = call.operand(2)
-        return "int8" if isinstance(zero, Fixed) and zero.array.dtype == np.int8 else "uint8"
+    """float32, int8 or uint8: the type of an operation's result."""
     short = operation.removeprefix("com.microsoft.")
-    if short.startswith("QLinear"):
-        zero = call.operand(-1)
+    if short == "DequantizeLinear":
+        return "float32"
+    if short == "QuantizeLinear" or short in QLINEAR:
+        zero = call.operand(2 if short == "QuantizeLinear" else QLINEAR[short] + 1)
         return "int8" if isinstance(zero, Fixed) and zero.array.dtype == np.int8 else "uint8"
     return call.kind if operation in LAYOUT_ONLY else "float32"
 

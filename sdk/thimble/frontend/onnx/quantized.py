@@ -22,6 +22,24 @@ from thimble.graph.graph import Quant
 from thimble.graph.ops import Activation
 
 _SYMMETRIC_HINT = "quantise to int8 or uint8"
+QLINEAR = {  # the result's scale among the operands; its zero point follows
+    "QLinearConv": 6,
+    "QLinearMatMul": 6,
+    "QGemm": 7,
+    "QLinearAdd": 6,
+    "QLinearMul": 6,
+    "QLinearConcat": 0,
+    **dict.fromkeys(
+        (
+            "QLinearGlobalAveragePool",
+            "QLinearAveragePool",
+            "QLinearSigmoid",
+            "QLinearLeakyRelu",
+            "QLinearSoftmax",
+        ),
+        3,
+    ),
+}
 
 
 def _scales(node: Node, position: int) -> np.ndarray:
@@ -155,7 +173,8 @@ def _float_twin(node: Node, operation: str, *inputs: Operand | None) -> Node:
     return attrs.evolve(node, operation=operation, inputs=inputs, kind="float32")
 
 
-def _result(b: OnnxBuilder, node: Node, value: Value, scale: int) -> Value:
+def _result(b: OnnxBuilder, node: Node, value: Value) -> Value:
+    scale = QLINEAR[node.operation.removeprefix("com.microsoft.")]
     return as_quantized(b, node, value, activation_quant(node, scale, scale + 1, node.kind)[0])
 
 
@@ -178,13 +197,13 @@ def qlinear_conv(b: OnnxBuilder, node: Node) -> Value:
     if not isinstance(weight, Fixed):
         raise node.unsupported("QLinearConv whose weights are computed", "weights must be constant")
     twin = _float_twin(node, "Conv", x, weight, _bias(node, 8, x, weight, b))
-    return _result(b, node, convolution(b, twin), 6)
+    return _result(b, node, convolution(b, twin))
 
 
 @handles("QLinearMatMul", layout_only=True)
 def qlinear_matmul(b: OnnxBuilder, node: Node) -> Value:
     twin = _float_twin(node, "MatMul", _operand(b, node, 0), _operand(b, node, 3, -1))
-    return _result(b, node, matmul(b, twin), 6)
+    return _result(b, node, matmul(b, twin))
 
 
 @handles("com.microsoft.QGemm", layout_only=True)
@@ -195,14 +214,14 @@ def qgemm(b: OnnxBuilder, node: Node) -> Value:
     if not isinstance(weight, Fixed):
         raise node.unsupported("QGemm whose weights are computed", "weights must be constant")
     twin = _float_twin(node, "Gemm", x, weight, _bias(node, 6, x, weight, b))
-    return _result(b, node, gemm(b, twin), 7)
+    return _result(b, node, gemm(b, twin))
 
 
 @handles("com.microsoft.QLinearAdd", "com.microsoft.QLinearMul", layout_only=True)
 def qlinear_arithmetic(b: OnnxBuilder, node: Node) -> Value:
     operation = node.operation[-3:]
     twin = _float_twin(node, operation)
-    return _result(b, node, combine(b, twin, operation, _operand(b, node, 0), _operand(b, node, 3)), 6)
+    return _result(b, node, combine(b, twin, operation, _operand(b, node, 0), _operand(b, node, 3)))
 
 
 def _sigmoid(b: OnnxBuilder, node: Node) -> Value:
@@ -224,7 +243,7 @@ def qlinear_of_one(b: OnnxBuilder, node: Node) -> Value:
         raise node.unsupported(f"{node.operation} with channels_last", "keep the model in NCHW")
     name = node.operation.removeprefix("com.microsoft.")
     twin = _float_twin(node, name.removeprefix("QLinear"), _operand(b, node, 0))
-    return _result(b, node, _ONE_INPUT[name](b, twin), 3)
+    return _result(b, node, _ONE_INPUT[name](b, twin))
 
 
 @handles("com.microsoft.QLinearConcat", layout_only=True)
@@ -233,4 +252,4 @@ def qlinear_concat(b: OnnxBuilder, node: Node) -> Value:
     if not any(isinstance(part, Value) for part in parts):
         raise node.malformed("QLinearConcat of nothing")
     twin = _float_twin(node, "Concat", *parts)
-    return _result(b, node, concat(b, twin), 0)
+    return _result(b, node, concat(b, twin))

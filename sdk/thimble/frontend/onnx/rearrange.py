@@ -143,7 +143,7 @@ def joined(b: OnnxBuilder, node: Node, parts: list[Value], axis: int) -> Value:
         return parts[0]
     shape, rank = parts[0].shape, len(parts[0].shape)
     outer, inner = math.prod(shape[:axis]), math.prod(shape[axis + 1 :])
-    if rank in (3, 4) and axis > 0 and shape[0] == 1 and (rank == 4 or any(map(_is_sequence, parts))):
+    if rank in (3, 4) and axis > 0 and shape[0] == 1 and any(map(_channels_last, parts)):
         images = [to_image(b, node, part) for part in parts]
         where = {1: 2, 2: 0, 3: 1} if rank == 4 else {1: 2, 2: 1}
         return from_image(b, b.layer(node, Concat(where[axis]), *images), rank)
@@ -158,9 +158,10 @@ def joined(b: OnnxBuilder, node: Node, parts: list[Value], axis: int) -> Value:
     return Value(output, np.concatenate(moved, axis))
 
 
-def _is_sequence(value: Value) -> bool:
-    """True where a value (1, C, L) is stored channels last."""
-    return not in_order(value.index) and in_order(value.index[0].T)
+def _channels_last(value: Value) -> bool:
+    """True where a value (1, C, H, W) or (1, C, L) is stored as an image."""
+    order = (0, 2, 3, 1) if len(value.shape) == 4 else (0, 2, 1)
+    return not in_order(value.index) and in_order(value.index.transpose(order))
 
 
 @handles("Slice", layout_only=True)
