@@ -151,8 +151,6 @@ def _inputs(build: Build) -> tuple[str, ...]:
         else:
             quant = activation_quant(tensor, where)
         names.append(_input(build, tensor, quant, where))
-        for target in targets if tensor.dtype == "float32" else []:
-            build.values[target.index] = names[-1]
     return tuple(names)
 
 

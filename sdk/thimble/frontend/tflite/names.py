@@ -83,7 +83,7 @@ def layer_name(operator: str, tensor: str) -> str:
     parts = [part.split(":")[0] for part in chosen.split("/")]
     while parts and (not parts[-1] or _SUFFIX.sub("", parts[-1]) in _NOISE or parts[-1] in _NOISE):
         parts.pop()
-    return cleaned(parts[-1]) if parts else cleaned(operator.lower())
+    return cleaned(parts[-1] if parts else "", cleaned(operator.lower()))
 
 
 def cleaned(name: str, default: str = "layer") -> str:

@@ -114,7 +114,8 @@ def mean(call: Call) -> None:
 def quantize(call: Call) -> None:
     """Between int8 and uint8 of one scale nothing happens; otherwise a requantisation."""
     x, y = call.activation(0), call.output_quant()
-    if x.quant is None or y is None:
+    inner = call.source(0).dtype == "float32" and call.source(0).index not in call.build.model.inputs
+    if x.quant is None or y is None or inner:
         raise call.unsupported("float numbers inside an int8 model", INT8_HINT)
     if x.quant == y:
         call.write(x.name)
