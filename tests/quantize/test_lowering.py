@@ -23,10 +23,27 @@ from thimble.graph.ops import (
     Conv2D,
     FullyConnected,
     MaxPool2D,
+    Mean,
+    Mul,
+    Pad,
+    ResizeNearest,
+    Slice,
     Softmax,
+    Transpose,
+    Unary,
 )
+from thimble.graph.shapes import Shape
 from thimble.graph.validate import validate
-from thimble.quantize.lowering import LoweredConcat, LoweredConv2D, LoweredFullyConnected, clamp_bounds, lower
+from thimble.quantize.lowering import (
+    LoweredAdd,
+    LoweredConcat,
+    LoweredConv2D,
+    LoweredFullyConnected,
+    LoweredGather,
+    Spread,
+    clamp_bounds,
+    lower,
+)
 
 Q = Quant(0.5, 3)
 
@@ -100,6 +117,48 @@ def test_a_convolution_pads_with_its_inputs_zero_point() -> None:
     assert lowered.q.per_channel
 
 
+@pytest.mark.parametrize(
+    "a, b, spread",
+    [
+        ((3, 4, 5), (3, 4, 5), Spread(1, 60, 0, 1, 0, 1)),
+        ((3, 4, 5), (5,), Spread(12, 5, 5, 1, 0, 1)),
+        ((1, 1, 5), (3, 4, 5), Spread(12, 5, 0, 1, 5, 1)),
+        ((3, 4, 5), (3, 4, 1), Spread(12, 5, 5, 1, 1, 0)),
+        ((3, 4, 5), (3, 1, 1), Spread(3, 20, 20, 1, 1, 0)),
+        ((3, 4, 5), (1,), Spread(1, 60, 0, 1, 0, 0)),
+        ((1, 5), (4, 1), Spread(4, 5, 0, 1, 1, 0)),
+        ((1, 1), (1,), Spread(1, 1, 0, 1, 0, 1)),
+    ],
+)
+def test_broadcasting_takes_two_loops(a: Shape, b: Shape, spread: Spread) -> None:
+    lowered = the_layer(graph_of(Add(), [a, b], [Q, Q], Q))
+    assert isinstance(lowered, LoweredAdd)
+    assert lowered.spread == spread
+    assert spread.plain == (a == b or spread.size == 1)
+
+
+def test_moves_take_as_few_loops_as_they_can() -> None:
+    for op, shape, loops in (
+        (Transpose((0, 1, 2)), (3, 4, 5), ((60,), (1,), 0)),
+        (Transpose((2, 0, 1)), (3, 4, 5), ((5, 12), (1, 5), 0)),
+        (Transpose((1, 0, 2)), (3, 4, 5), ((4, 3, 5), (5, 20, 1), 0)),
+        (Slice((1, 0, 0), (3, 4, 5), (1, 1, 1)), (3, 4, 5), ((40,), (1,), 20)),
+        (Slice((0, 1, 2), (3, 4, 5), (2, 3, 1)), (3, 4, 5), ((2, 3), (40, 1), 7)),
+        (ResizeNearest((3, 1), align_corners=True), (5, 3, 5), ((3, 5), (30, 1), 0)),
+    ):
+        lowered = the_layer(graph_of(op, [shape], [Q], Q))
+        assert isinstance(lowered, LoweredGather)
+        assert (lowered.shape, lowered.step, lowered.at) == loops
+
+
+def test_loops_are_not_merged_beyond_their_field() -> None:
+    lowered = the_layer(graph_of(Transpose((1, 0, 2)), [(2, 300, 300)], [Q], Q))
+    assert isinstance(lowered, LoweredGather)
+    assert lowered.shape == (300, 2, 300)
+    lowered = the_layer(graph_of(Transpose((0, 1, 2)), [(2, 300, 300)], [Q], Q))
+    assert lowered.shape == (600, 300)
+
+
 def test_concat_inputs_lie_side_by_side() -> None:
     graph = graph_of(Concat(-1), [(2, 3, 4), (2, 3, 5)], [Q, Quant(0.25, 0)], Q)
     lowered = the_layer(graph)
@@ -159,6 +218,28 @@ REFUSED = {
     ),
     "a pool that changes its scale": (
         lambda: graph_of(MaxPool2D((2, 2), (2, 2)), [(4, 4, 1)], [Q], Quant(0.25, 3)),
+        "TMB1203",
+    ),
+    "a broadcast in three loops": (
+        lambda: graph_of(Add(), [(3, 4, 5), (3, 1, 5)], [Q, Q], Q),
+        "TMB1202",
+    ),
+    "a product of too small a scale": (
+        lambda: graph_of(Mul(), [(3,)] * 2, [Q, Q], Quant(2.0**-17, 0)),
+        "TMB1202",
+    ),
+    "a mean of too many": (lambda: graph_of(Mean((0,)), [(1 << 24,)], [Q], Q), "TMB1202"),
+    "a function between scales too far apart": (
+        lambda: graph_of(Unary("leaky_relu", 0.1), [(3,)], [Quant(2.0**12, 0)], Quant(2.0**-12, 0)),
+        "TMB1202",
+    ),
+    "irregular neighbours": (
+        lambda: graph_of(ResizeNearest((7, 7), align_corners=True), [(4, 4, 1)], [Q], Q),
+        "TMB1202",
+    ),
+    "elements far apart": (lambda: graph_of(Pad((0, 0, 0, 0), (255, 0)), [(2, 2, 1)], [Q], Q), "TMB1202"),
+    "a transposition that changes its scale": (
+        lambda: graph_of(Transpose((1, 0)), [(4, 3)], [Q], Quant(0.25, 3)),
         "TMB1203",
     ),
     "a softmax of another output": (lambda: graph_of(Softmax(), [(4,)], [Q], Q), "TMB1203"),

@@ -1,4 +1,4 @@
-"""Graphs with states, several inputs and outputs, or constants: in floating point, calibrated, in integers."""
+"""Graphs with states, several inputs and outputs, or constants: in floats, calibrated, and in integers."""
 
 from __future__ import annotations
 

@@ -113,18 +113,25 @@ _FLOAT32 = {"logistic": _logistic, "gelu": _gelu, "gelu_tanh": _gelu_tanh}
 def _leaky_relu(op: Unary, x: Quant, y: Quant) -> np.ndarray:
     scale, result = np.float32(x.scale), np.float32(y.scale)
     slope = float(scale * np.float32(op.alpha) / result)
-    multiplier, shift = quantize_multiplier(abs(slope))
+    multiplier, shift = _multiplier(abs(slope))
     difference = (_INPUTS - x.zero_point).astype(np.int64)
     negative = rescale(difference, multiplier if slope >= 0 else -multiplier, shift)
-    positive = rescale(difference, *quantize_multiplier(float(scale / result)))
+    positive = rescale(difference, *_multiplier(float(scale / result)))
     return np.where(difference >= 0, positive, negative) + y.zero_point
 
 
 def _absolute(x: Quant, y: Quant) -> np.ndarray:
     magnitude = np.abs(_INPUTS - x.zero_point).astype(np.int64)
     if x.scale != y.scale:
-        magnitude = rescale(magnitude, *quantize_multiplier(float(np.float32(x.scale) / np.float32(y.scale))))
+        magnitude = rescale(magnitude, *_multiplier(float(np.float32(x.scale) / np.float32(y.scale))))
     return magnitude + y.zero_point
+
+
+def _multiplier(real: float) -> tuple[int, int]:
+    multiplier, shift = quantize_multiplier(real)
+    if shift > 31 - 9:  # a difference to the zero point has 9 bits
+        raise ValueError(f"requantisation factor {real} is too large")
+    return multiplier, shift
 
 
 def _hard_swish(x: Quant, y: Quant) -> np.ndarray | None:
