@@ -79,11 +79,8 @@ def load_onnx(path: str | os.PathLike[str]) -> Graph:
             fit (TMB1103); of quantised models also TMB1202.
     """
     where = os.fspath(path)
-    try:
-        with np.errstate(all="ignore"):
-            return _Importer(read_model(path), _plain_name(Path(path).stem) or "model", where).graph()
-    except UnicodeDecodeError:
-        raise malformed("a name in it is no text", where) from None
+    with np.errstate(all="ignore"):
+        return _Importer(read_model(path), _plain_name(Path(path).stem) or "model", where).graph()
 
 
 class _Importer:
@@ -174,6 +171,13 @@ class _Importer:
                 raise ModelError("TMB1103", f"an input of shape {shape}", where=where, hint="at most 4 axes")
             name = _plain_name(x.name) or "input"
             if x.name in nchw or (nchw and len(shape) == 4):
+                if shape[0] != 1:
+                    raise ModelError(
+                        "TMB1103",
+                        f"the input holds {shape[0]} samples at once",
+                        where=where,
+                        hint="export the model with a batch of 1, or a symbolic one",
+                    )
                 channels, height, width = shape[1:] if len(shape) == 4 else (shape[1], 1, shape[2])
                 tensor = self.builder.input(name, (height, width, channels))
                 index = image_value(tensor, (height, width, channels), len(shape) - 1).index.reshape(shape)

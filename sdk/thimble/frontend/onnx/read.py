@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -57,11 +58,25 @@ def read_model(path: str | os.PathLike[str]) -> ModelProto:
         model.ParseFromString(content)
     except (DecodeError, RecursionError):
         raise malformed("it is damaged, or no ONNX file", where) from None
+    if not all(isinstance(text, str) for text in _texts(model)):  # bytes where they are no UTF-8
+        raise malformed("a name in it is no text", where)
     if not model.graph.node:
         raise malformed("it has no nodes", where)
     if len(model.graph.node) > MAX_NODES:
         raise malformed(f"it has {len(model.graph.node)} nodes, more than {MAX_NODES}", where)
     return model
+
+
+def _texts(model: ModelProto) -> Iterator[object]:
+    """Every name that the import reads."""
+    graph = model.graph
+    for entry in model.opset_import:
+        yield entry.domain
+    for named in (*graph.input, *graph.output, *graph.initializer):
+        yield named.name
+    for node in graph.node:
+        yield from (node.op_type, node.domain, node.name, *node.input, *node.output)
+        yield from (attribute.name for attribute in node.attribute)
 
 
 def opset_of(model: ModelProto, where: str) -> int:
