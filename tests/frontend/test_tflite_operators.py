@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from bench.tflite_data import run_samples
 from tflite_cases import CASES, Case, Net
 
-from thimble.frontend.tflite.load import load_bytes
+from thimble.frontend.tflite.load import HANDLERS, load_bytes
 from thimble.quantize.float_interpreter import run_float
 from thimble.quantize.interpreter import run
 
@@ -38,3 +40,12 @@ def test_equals_the_reference_kernels(case: Case, dtype: str):
             np.testing.assert_array_equal(mine, reference)
         else:
             np.testing.assert_allclose(mine, reference, rtol=1e-4, atol=1e-4)
+
+
+def test_every_operator_has_a_case():
+    assert {case.operator for case in CASES} == set(HANDLERS)
+
+
+def test_every_operator_is_documented():
+    page = (Path(__file__).parents[2] / "docs" / "import-tflite.md").read_text()
+    assert [name for name in HANDLERS if f"`{name}`" not in page] == []

@@ -219,6 +219,19 @@ def _unary(
     return write
 
 
+def _of_magnitudes(code: str, out: tuple[float, int] = (0.0533, -17)) -> Callable[[Net], bytes]:
+    """A function that takes no negative numbers."""
+
+    def write(net: Net) -> bytes:
+        shape = (1, 5, 4, 3)
+        x, middle, y = net.input(shape), net.tensor(shape, 0.0331, -128), net.tensor(shape, *out)
+        net.op("ABS", [x], middle)
+        net.op(code, [middle], y)
+        return net.finish(y)
+
+    return write
+
+
 def _pool(
     code: str,
     shape: tuple[int, int, int],
@@ -429,11 +442,21 @@ CASES: tuple[Case, ...] = (
     Case("RELU", "of one quantisation", _unary("RELU", out=(0.0471, 5))),
     Case("RELU6", "", _unary("RELU6")),
     Case("RELU_N1_TO_1", "", _unary("RELU_N1_TO_1")),
+    Case("RELU_0_TO_1", "", _unary("RELU_0_TO_1")),
     Case("LEAKY_RELU", "", _unary("LEAKY_RELU", alpha=0.17)),
     Case("LEAKY_RELU", "large slope", _unary("LEAKY_RELU", alpha=1.3)),
     Case("HARD_SWISH", "", _unary("HARD_SWISH")),
     Case("HARD_SWISH", "small scale", _unary("HARD_SWISH", scale=0.0113, zero=-40, out=(0.0061, -100))),
     Case("ELU", "", _unary("ELU"), resolver="BUILTIN_WITHOUT_DEFAULT_DELEGATES"),
+    Case("GELU", "", _unary("GELU")),
+    Case("GELU", "approximate", _unary("GELU", approximate=True)),
+    Case("ABS", "", _unary("ABS")),
+    Case("NEG", "", _unary("NEG"), FLOAT),
+    Case("EXP", "", _unary("EXP", scale=0.0133, out=(0.0251, -101))),
+    Case("SQUARE", "", _unary("SQUARE"), FLOAT),
+    Case("SQRT", "", _of_magnitudes("SQRT"), FLOAT),
+    Case("RSQRT", "", _of_magnitudes("RSQRT")),
+    Case("LOG", "", _of_magnitudes("LOG"), FLOAT),
     Case("PRELU", "one slope", _prelu, FLOAT),
     Case("PAD", "image", _moved("PAD", (1, 4, 5, 3), (1, 7, 6, 3), [[0, 0], [2, 1], [0, 1], [0, 0]])),
     Case("PAD", "channels", _moved("PAD", (1, 4, 5, 3), (1, 4, 5, 7), [[0, 0], [0, 0], [0, 0], [1, 3]])),

@@ -32,11 +32,14 @@ def arithmetic(make: type[Add] | type[Sub] | type[Mul]) -> Callable[[Call], None
     return handle
 
 
-def unary(function: str) -> Callable[[Call], None]:
-    """The handler of a function of one tensor."""
+def unary(function: str, *, quantized: bool = True) -> Callable[[Call], None]:
+    """The handler of a function of one tensor; not ``quantized`` where TFLite has it in float alone."""
 
     def handle(call: Call) -> None:
-        call.emit(Unary(function), call.activation(0).name)
+        x = call.activation(0)
+        if x.quant is not None and not quantized:
+            raise call.unsupported("TFLite computes this in float only", "convert the float model instead")
+        call.emit(Unary(function), x.name)
 
     return handle
 
