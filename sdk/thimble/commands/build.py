@@ -13,6 +13,7 @@ from thimble.codegen.project import BoardEnvironment, write_project
 from thimble.commands.inputs import Samples, read_samples
 from thimble.commands.one_shot import compress_for, parse_target, show
 from thimble.commands.output import note
+from thimble.compress.rewrites.exact.count import removed
 from thimble.errors import FitError, RecipeError
 from thimble.graph.graph import Graph
 from thimble.plan.make import AUTO, make_plan
@@ -62,6 +63,8 @@ def build(
         show(cost)
     plan = plan_of(graph)
     facts = check_fit(plan, board)
+    if line := removed(graph.meta):
+        note(line)
     note(DESCRIPTIONS[objective])
     note(memory_line(plan))
     write(plan, board, out, samples, facts)

@@ -8,7 +8,8 @@ import numpy as np
 
 from thimble.board import load_board
 from thimble.codecs import limit_bytes
-from thimble.commands.output import table
+from thimble.commands.output import note, table
+from thimble.compress.rewrites.exact.count import removed
 from thimble.graph.graph import Graph
 from thimble.graph.ops import op_name
 from thimble.plan.make import AUTO, make_plan
@@ -28,7 +29,7 @@ def smallest_plan(graph: Graph) -> Plan:
 
 
 def summary(plan: Plan) -> dict[str, Any]:
-    """``accuracy``, ``weights`` and ``layers`` of a planned model; sizes in bytes."""
+    """``accuracy``, ``weights``, ``layers`` and ``optimized`` of a planned model; sizes in bytes."""
     graph = plan.graph
     layers = []
     for step in plan.steps:
@@ -59,11 +60,14 @@ def summary(plan: Plan) -> dict[str, Any]:
             "bits_per_weight": round(8 * plan.image_bytes / max(1, graph.parameters), 4),
         },
         "layers": layers,
+        "optimized": graph.meta.get("optimized", {}),
     }
 
 
 def show_summary(document: dict[str, Any]) -> None:
     """The summary as two tables on stderr."""
+    if line := removed(document):
+        note(line)
     weights = document["weights"]
     accuracy = document["accuracy"]
     table(

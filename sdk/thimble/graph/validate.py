@@ -145,6 +145,9 @@ def _meta(meta: Any) -> None:
         raise _InvalidError("meta.accuracy must be a table of per cent")
     if not _table(plain.get("target", {}), str):
         raise _InvalidError("meta.target must be a table of names")
+    optimized = plain.get("optimized", {})
+    if not _table(optimized, dict) or not all(_table(counts, int) for counts in optimized.values()):
+        raise _InvalidError("meta.optimized must be a table of tables of numbers")
 
 
 def _table(value: Any, kind: Any) -> bool:

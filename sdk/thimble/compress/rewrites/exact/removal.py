@@ -6,9 +6,9 @@ Why the outputs stay the same bits. A channel is *needed* if an output of the gr
 * A row of weights that is needed and not constant reads, besides needed channels, only channels that meet
   weights of zero and foldable constants ``k``. A constant adds ``w * (k - zero_point)`` to every sum, which
   goes into the bias; the sums, and with them the row's values, are the same integers.
-* A row that is constant, or not needed but tied to a channel that stays, gets weights of zero and the least
-  sum that it could have: its value stays inside its interval, so every conclusion drawn from the interval
-  still holds, and a constant stays the same constant.
+* A row that is constant, or not needed but tied to a channel that stays, gets weights of zero and a sum that
+  it could have, that nearest to zero: its value stays inside its interval, so every conclusion drawn from the
+  interval still holds, and a constant stays the same constant.
 * Other operators compute each output channel from the channels that it is paired with, which stay with it.
 
 No sum grows: moving ``w * k`` into the bias takes at least as much from the bound that lowering checks.
@@ -78,9 +78,10 @@ def _fold(graph: Graph, layer: Layer, x: Interval, varies: np.ndarray) -> Layer:
     if not (zero & (rows != 0)).any():
         return layer
     if offsets.any():
-        sums = rows.sum(axis=2, dtype=np.int64)
-        bias = bias + np.einsum("goi,gi->go", sums, offsets.reshape(groups, -1)).ravel()
-    bias = np.where(varies, bias, accumulators(graph, layer, x).low).astype(np.int32)
+        taps = rows.sum(axis=2, dtype=np.int64)
+        bias = bias + np.einsum("goi,gi->go", taps, offsets.reshape(groups, -1)).ravel()
+    sums = accumulators(graph, layer, x)
+    bias = np.where(varies, bias, np.clip(0, sums.low, sums.high)).astype(np.int32)
     weight = np.where(zero, np.int8(0), rows).reshape(weight.shape)
     return attrs.evolve(layer, params={**layer.params, "weight": weight, "bias": bias})
 
