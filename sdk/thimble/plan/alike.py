@@ -48,5 +48,5 @@ def split(choices: Mapping[str, Choice], ways: Ways, groups: Groups) -> dict[str
     }
 
 
-def _identity(way: Choice) -> tuple[str, str]:
-    return way.codec, way.function
+def _identity(way: Choice) -> tuple[str, str, int]:
+    return way.codec, way.function, way.block

@@ -101,7 +101,9 @@ class _Search:
         }
         every = (name for options in allowed.values() for c in options for name in sorted(units(c)))
         self.names = list(dict.fromkeys(every))
-        self.layers = {layer: [self._way(layer, c) for c in options] for layer, options in allowed.items()}
+        self.layers = {
+            layer: _worth_a_look([self._way(layer, c) for c in options]) for layer, options in allowed.items()
+        }
         self.codecs = self._units_of_codecs()
         self.code: dict[int, int] = {}
 
@@ -128,9 +130,9 @@ class _Search:
         best = self._descend(best)
         return {layer: way.choice for layer, way in zip(self.layers, best, strict=True)}
 
-    def cost(self, pick: _Ways) -> tuple[float, ...]:
+    def cost(self, pick: _Ways) -> Rank:
         totals = self.totals(pick)
-        return (self.limits.excess(totals), *self.objective.cost(totals))
+        return self.limits.excess(totals), self.objective.cost(totals)
 
     def totals(self, pick: _Ways) -> Totals:
         """Flash, instructions and RAM of a pick."""
@@ -159,8 +161,6 @@ class _Search:
     def _rate(self, pick: _Ways) -> float:
         """The objective's own exchange rate about a pick."""
         totals = self.totals(pick)
-        if not self.objective.flash:
-            return 1e9
         worth = self.objective.instructions / self.objective.flash
         return worth * max(totals.flash, 1) / max(totals.instructions, 1)
 
@@ -173,7 +173,7 @@ class _Search:
         least = max(min(w.arena for w in options) for options in self.layers.values())
         levels = sorted({max(w.arena, least) for w in self._ways() if w.arena < max(v.arena for v in pick)})
         chosen: set[int] = set()
-        if self.objective.ram and levels:
+        if levels:
             chosen = {levels[round(k * (len(levels) - 1) / _CEILINGS)] for k in range(_CEILINGS + 1)}
         if self.limits.ram is not None:
             stacks = {max(w.stack, self.costs.stack_floor) for w in self._ways()}
@@ -247,6 +247,23 @@ class _Search:
                     if (cost := self.cost(other)) < best:
                         pick, best, improved = other, cost, True
         return pick
+
+
+def _worth_a_look(ways: Sequence[_Way]) -> list[_Way]:
+    """Without those that another of the same units beats in everything."""
+    found: dict[int, list[_Way]] = {}
+    for way in sorted(ways, key=lambda w: (w.bytes, w.instructions, w.arena, w.stack)):
+        alike = found.setdefault(way.units, [])
+        beaten = any(
+            o.bytes <= way.bytes
+            and o.instructions <= way.instructions
+            and o.arena <= way.arena
+            and o.stack <= way.stack
+            for o in alike
+        )
+        if not beaten:
+            alike.append(way)
+    return [way for alike in found.values() for way in alike]
 
 
 def _union(masks: Iterable[int]) -> int:

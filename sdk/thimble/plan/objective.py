@@ -1,11 +1,11 @@
 """What a plan is good for: the one place that says how flash, instructions and RAM are weighed.
 
-* ``speed``: the fewest instructions; among equals the least flash, then RAM.
 * ``balanced``: the least product of flash, instructions and RAM: a change is taken that saves more per cent
   of one than it costs of the others together.
-* ``size``: the least flash x instructions^0.055: one per cent of flash is worth 20 per cent more
-  instructions and no more, so that a coder is not taken that saves half a per cent and takes ten times as
-  long.
+* ``size``: flash first: the least flash x (instructions x RAM)^0.055. One per cent of flash is worth 20 per
+  cent more instructions or RAM and no more, so that a coder is not taken that saves half a per cent and takes
+  ten times as long.
+* ``speed``: instructions first, in the same way: the least instructions x (flash x RAM)^0.055.
 
 Flash is all that the firmware takes: encoded weights, constants, kernels and decoders, each counted once.
 RAM is the arena (the largest live set: what lives while a layer runs, overlaps and the choice's scratch
@@ -22,11 +22,11 @@ from thimble.errors import RecipeError
 
 OBJECTIVES = ("size", "speed", "balanced")
 DESCRIPTIONS = {
-    "size": "optimised for size: the least flash; 1 % of it is worth 20 % more instructions and no more",
-    "speed": "optimised for speed: the fewest instructions, then the least flash",
+    "size": "optimised for size: 1 % of flash is worth 20 % more instructions or RAM and no more",
+    "speed": "optimised for speed: 1 % of instructions is worth 20 % more flash or RAM and no more",
     "balanced": "optimised for balance: the least product of flash, instructions and RAM",
 }
-WORTH = math.log(1.01) / math.log(1.2)  # of 20 % more instructions, in per cents of flash
+WORTH = math.log(1.01) / math.log(1.2)  # of what comes second, in units of what comes first
 
 
 @attrs.frozen
@@ -63,16 +63,17 @@ class Objective:
     instructions: float
     ram: float
 
-    def cost(self, totals: Totals) -> tuple[float, ...]:
+    def cost(self, totals: Totals) -> float:
         """The smaller, the better."""
-        flash, instructions, ram = (
-            math.log(max(n, 1)) for n in (totals.flash, totals.instructions, totals.ram)
+        pairs = (
+            (self.flash, totals.flash),
+            (self.instructions, totals.instructions),
+            (self.ram, totals.ram),
         )
-        total = self.flash * flash + self.instructions * instructions + self.ram * ram
-        return (total, totals.instructions, totals.flash, totals.ram)
+        return sum(weight * math.log(max(n, 1)) for weight, n in pairs)
 
 
-_WEIGHTS = {"size": (1.0, WORTH, 0.0), "speed": (0.0, 1.0, 0.0), "balanced": (1.0, 1.0, 1.0)}
+_WEIGHTS = {"size": (1.0, WORTH, WORTH), "speed": (WORTH, 1.0, WORTH), "balanced": (1.0, 1.0, 1.0)}
 
 
 def objective(name: str) -> Objective:

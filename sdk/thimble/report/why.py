@@ -30,7 +30,7 @@ def why(layer: str, costs: Sequence[CodecCost], objective: str, wanted: str | Ma
         return f"Named by the recipe: {against}."
     if chosen.bytes <= best.bytes:
         return f"Fewest bytes: {against}."
-    if objective != "size" and (chosen.instructions or 0) < (best.instructions or 0):
+    if (chosen.instructions or 0) < (best.instructions or 0):
         return f"Fewer instructions, which count too ({objective}): {against}."
     return f"Another decoder would take more code than it saves: {against}."
 
