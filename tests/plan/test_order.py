@@ -13,7 +13,7 @@ from thimble.quantize.interpreter import run
 
 
 def legal(graph):
-    written = set(graph.inputs)
+    written = {*graph.inputs, *(before for before, _ in graph.states)}
     for layer in graph.layers:
         assert set(layer.inputs) <= written
         written.add(layer.output)

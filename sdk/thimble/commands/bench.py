@@ -6,13 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from thimble.codegen.project import read_project
 from thimble.commands.evidence import keep
 from thimble.commands.inputs import read_samples
 from thimble.commands.output import table
 from thimble.commands.targets import check_targets, plan_for, project_for
+from thimble.quantize.batches import joined, noise
 
 DEFAULT_TARGETS = ("cortex-m4", "rv32imac")
 
@@ -23,11 +22,7 @@ def bench(folder: Path, *, targets: Sequence[str] = (), inputs: Path | None = No
 
     names = check_targets(targets, DEFAULT_TARGETS)
     graph, _ = read_project(folder)
-    if inputs is not None:
-        x = read_samples(inputs, graph, limit=1).x
-    else:
-        shape = graph.tensors[graph.inputs[0]].shape
-        x = np.random.default_rng(0).integers(-128, 128, (1, *shape)).astype(np.int8)
+    x = joined(noise(graph, 1) if inputs is None else read_samples(inputs, graph, limit=1).x)
     document: dict[str, Any] = {"targets": {}}
     for name in names:
         plan = plan_for(folder, name)

@@ -51,17 +51,18 @@ def load_model(
             where=str(path),
             hint="pass --inputs x.npz with a few hundred samples x",
         )
-    samples = to_storage_layout(graph, _samples(Path(calibration)), graph.inputs[0])
-    return optimize(quantize(graph, samples.astype(np.float32), scales="per-channel"))
+    return optimize(quantize(graph, _samples(Path(calibration), graph), scales="per-channel"))
 
 
-def _samples(path: Path) -> np.ndarray:
-    x, _ = read_arrays(path)
-    if x.dtype.kind != "f":
-        raise DataError(
-            "TMB2006",
-            f"samples are {x.dtype}; calibration needs the floats that the model was trained on",
-            where=str(path),
-            hint="e.g. x.astype('float32') / 255",
-        )
-    return x
+def _samples(path: Path, graph: Graph) -> list[np.ndarray]:
+    arrays, _ = read_arrays(path, graph)
+    for x in arrays:
+        if x.dtype.kind != "f":
+            raise DataError(
+                "TMB2006",
+                f"samples are {x.dtype}; calibration needs the floats that the model was trained on",
+                where=str(path),
+                hint="e.g. x.astype('float32') / 255",
+            )
+    stored = (to_storage_layout(graph, x, name) for name, x in zip(graph.inputs, arrays, strict=True))
+    return [x.astype(np.float32) for x in stored]

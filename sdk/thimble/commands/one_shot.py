@@ -16,6 +16,7 @@ from thimble.compress.one_shot.search import Outcome, compress_one_shot
 from thimble.compress.rewrites.exact import optimize
 from thimble.errors import DataError, FitError, RecipeError
 from thimble.graph.graph import Graph
+from thimble.quantize.batches import Batch, classes
 from thimble.quantize.interpreter import run
 
 _CALIBRATION = 256  # samples at most: the other half, or more, is measured on
@@ -99,7 +100,7 @@ def compress_for(
     return small, document
 
 
-def _split(samples: Samples | None, graph: Graph) -> tuple[np.ndarray, Samples]:
+def _split(samples: Samples | None, graph: Graph) -> tuple[Batch, Samples]:
     if samples is None or len(samples) < _FEWEST:
         count = 0 if samples is None else len(samples)
         raise DataError(
@@ -109,8 +110,7 @@ def _split(samples: Samples | None, graph: Graph) -> tuple[np.ndarray, Samples]:
             hint=f"pass an npz with at least {_FEWEST} samples x, better 500 with labels y",
         )
     half = min(len(samples) // 2, _CALIBRATION)
-    rest = Samples(samples.x[half:], None if samples.y is None else samples.y[half:])
-    return samples.x[:half], rest
+    return samples[:half].x, samples[half:]
 
 
 def _score(graph: Graph, held_out: Samples) -> Callable[[Graph], float]:
@@ -123,8 +123,8 @@ def _score(graph: Graph, held_out: Samples) -> Callable[[Graph], float]:
     return score
 
 
-def _answers(graph: Graph, x: np.ndarray) -> np.ndarray:
-    return run(graph, x)[0].reshape(len(x), -1).argmax(axis=1)
+def _answers(graph: Graph, x: Batch) -> np.ndarray:
+    return classes(run(graph, x))
 
 
 def _document(

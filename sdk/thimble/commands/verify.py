@@ -13,6 +13,8 @@ from thimble.commands.evidence import keep
 from thimble.commands.inputs import Samples, read_samples, save_arrays
 from thimble.commands.output import note, table
 from thimble.commands.targets import check_targets, project_for
+from thimble.graph.graph import Graph
+from thimble.quantize.batches import classes, joined, parted
 from thimble.quantize.inputs import own_integers
 from thimble.quantize.interpreter import run
 
@@ -33,22 +35,23 @@ def verify(
     names = check_targets(targets, DEFAULT_TARGETS)
     graph, _ = read_project(folder)
     samples = read_samples(inputs, graph, limit)
-    reference = run(graph, samples.x)[0]
+    results = run(graph, samples.x)
+    reference = joined(results)
     if outputs is not None:
-        save_arrays(outputs, y=own_integers(graph, reference))
+        save_arrays(outputs, **_own(graph, results))
     document: dict[str, Any] = {"samples": len(samples), "targets": {}}
-    results = []
+    scores = []
     for name in names:
-        y = execute(project_for(folder, name), name, samples.x)
-        difference = np.abs(y.astype(int) - reference.reshape(y.shape).astype(int))
+        y = execute(project_for(folder, name), name, joined(samples.x))
+        difference = np.abs(y.astype(int) - reference.astype(int))
         document["targets"][name] = {
             "mismatches": int(np.count_nonzero(difference)),
             "max_abs_diff": int(difference.max(initial=0)),
         }
-        results.append(y)
+        scores.append(accuracy(parted(y, results), samples))
     if samples.y is not None:
-        document["accuracy"] = min(accuracy(y, samples) for y in results)
-        document["accuracy_reference"] = accuracy(reference, samples)
+        document["accuracy"] = min(scores)
+        document["accuracy_reference"] = accuracy(results, samples)
     if any(t["mismatches"] for t in document["targets"].values()):
         document["failed"] = True
     keep(folder, "verify", document)
@@ -67,7 +70,12 @@ def show(document: dict[str, Any]) -> None:
         note(f"accuracy {document['accuracy']:.2f} %, reference {document['accuracy_reference']:.2f} %")
 
 
-def accuracy(outputs: np.ndarray, samples: Samples) -> float:
-    """Percentage of samples whose largest output, the first of equals, is the label."""
-    assert samples.y is not None
-    return float(100.0 * np.mean(outputs.reshape(len(samples), -1).argmax(axis=1) == samples.y))
+def accuracy(outputs: Sequence[np.ndarray], samples: Samples) -> float:
+    """Percentage of samples whose answer is the label; NaN without labels."""
+    return float("nan") if samples.y is None else float(100.0 * np.mean(classes(outputs) == samples.y))
+
+
+def _own(graph: Graph, outputs: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
+    """The outputs in the model's own integer types: ``y``, of several ``y0``, ``y1`` and so on as well."""
+    own = [own_integers(graph, y, k) for k, y in enumerate(outputs)]
+    return {"y": own[0]} if len(own) == 1 else {"y": joined(own), **{f"y{k}": y for k, y in enumerate(own)}}

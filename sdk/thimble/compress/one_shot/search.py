@@ -16,6 +16,7 @@ from thimble.compress.one_shot.moments import moments
 from thimble.compress.one_shot.variants import Variant, variants
 from thimble.graph.graph import Graph, Layer
 from thimble.graph.ops import Softmax
+from thimble.quantize.batches import Batch, as_batches
 from thimble.quantize.interpreter import run, run_all
 
 _RATES = 96  # exchange rates that bisection chooses from
@@ -32,9 +33,7 @@ class Outcome:
     picks: Pick
 
 
-def compress_one_shot(
-    graph: Graph, calibration: np.ndarray, meets: Callable[[Graph], bool]
-) -> Outcome | None:
+def compress_one_shot(graph: Graph, calibration: Batch, meets: Callable[[Graph], bool]) -> Outcome | None:
     """The mildest or the harshest compression that meets a target, whichever side the target is on.
 
     ``meets`` is asked of ever other graphs: of a limit on accuracy it is true up to some strength, of a limit
@@ -42,8 +41,8 @@ def compress_one_shot(
     else the weakest.
 
     Args:
-        graph: quantised, one input.
-        calibration: int8 ``(N, *shape)``, a hundred or more.
+        graph: quantised.
+        calibration: int8 ``(N, *shape)``, a hundred or more; of several inputs an array each.
         meets: the target.
 
     Returns:
@@ -51,7 +50,7 @@ def compress_one_shot(
     """
     values = run_all(graph, calibration)
     forms = {layer.name: variants(layer, moments(graph, layer, values)) for layer in graph.weighted}
-    weight = _weights(graph, forms, calibration[:_TRIALS])
+    weight = _weights(graph, forms, [x[:_TRIALS] for x in as_batches(calibration)])
     strengths = _strengths(forms, weight)
     tried: dict[int, bool] = {}
 
@@ -100,7 +99,7 @@ def _strengths(forms: Mapping[str, Sequence[Variant]], weight: Mapping[str, floa
     return picks
 
 
-def _weights(graph: Graph, forms: Mapping[str, Sequence[Variant]], x: np.ndarray) -> dict[str, float]:
+def _weights(graph: Graph, forms: Mapping[str, Sequence[Variant]], x: Batch) -> dict[str, float]:
     """What a unit of each layer's error does to the network's output, in squared units of that."""
     ends = _before_softmax(graph)
     before = [y.astype(np.float64) for y in run(ends, x)]
