@@ -144,7 +144,7 @@ def _recurrent(
 
     def make() -> ModelProto:
         net = Net((7, 1, 5), opset=opset)
-        gates = {"GRU": 3, "LSTM": 4, "RNN": 1}[kind]
+        gates = {"GRU": 3, "LSTM": 4}[kind]
         d = 2 if attributes.get("direction") == "bidirectional" else 1
         weights = [net.normal(d, gates * 3, 5), net.normal(d, gates * 3, 3), net.normal(d, gates * 6)]
         extra = ["", net.normal(d, 1, 3)] if state else []
@@ -461,5 +461,4 @@ CASES: list[Case] = [
     Case("GRU", "batch first", _image(_batch_first, 13, (1, 7, 5))),
     Case("LSTM", "", _recurrent("LSTM")),
     Case("LSTM", "reverse, all steps", _recurrent("LSTM", layout="all", direction="reverse")),
-    Case("RNN", "", _recurrent("RNN")),
 ]

@@ -10,6 +10,7 @@ the columns of its weights instead.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import attrs
@@ -296,12 +297,15 @@ def image_value(tensor: str, shape: Shape, rank: int = 3) -> Value:
 
 
 def vector_value(tensor: str, size: int) -> Value:
-    return Value(tensor, np.arange(size))
+    return Value(tensor, positions(size))
 
 
 def in_order(index: np.ndarray) -> bool:
     """True where the elements, read in the array's order, are those of the storage, from the first."""
-    return bool((index.reshape(-1) == np.arange(index.size)).all())
+    order = positions(index.size)
+    if index.base is order and index.flags.c_contiguous:  # all of it, just as it was made
+        return True
+    return bool((index.reshape(-1) == order).all())
 
 
 def runs(flat: np.ndarray) -> tuple[Shape, tuple[int, ...]] | None:
@@ -334,5 +338,13 @@ def _step(index: np.ndarray, axis: int) -> int:
     return int(second - first)
 
 
+@lru_cache(maxsize=8)
+def positions(count: int) -> np.ndarray:
+    """0 .. count - 1, read-only; index arrays are views of it as long as they are in one piece."""
+    order = np.arange(count)
+    order.flags.writeable = False
+    return order
+
+
 def _counted(shape: Shape) -> np.ndarray:
-    return np.arange(np.prod(shape, dtype=np.int64)).reshape(shape)
+    return positions(int(np.prod(shape, dtype=np.int64))).reshape(shape)

@@ -19,23 +19,38 @@ from thimble.frontend.shaping import joined, pieces
 from thimble.graph.ops import Add, Mul, Sub
 
 
-def gru_step(b: Builder, call: Call, gates: Value, new: Value, h: Value, weight: Any, bias: Any) -> Value:
-    """One step of a GRU (Cho et al. 2014, arXiv 1406.1078, in cuDNN's variant): the next state ``(H,)``.
+def gru_step(
+    b: Builder,
+    call: Call,
+    gates: Value,
+    new: Value,
+    h: Value,
+    weight: Any,
+    bias: Any,
+    reset_first: bool = False,
+) -> Value:
+    """One step of a GRU (Cho et al. 2014, arXiv 1406.1078): the next state ``(H,)``.
 
     Args:
         gates, new: the input's part, ``W x + b``: reset and update ``(2H,)``, and the new state's ``(H,)``.
         h: the state ``(H,)``.
         weight, bias: of the state's part, float ``[3H, H]`` and ``[3H]`` or None: reset, update, new.
+        reset_first: the reset gate multiplies the state, as in the paper, not the state's part (cuDNN).
     """
     size = h.index.size
-    cut = slice(None, 2 * size), slice(2 * size, None)
-    from_h, new_h = (
-        dense(b, call, h, weight[rows], None if bias is None else bias[rows], name)
-        for rows, name in zip(cut, ("hidden_gates", "hidden_new"), strict=True)
-    )
+
+    def part(rows: slice, state: Value, name: str) -> Value:
+        return dense(b, call, state, weight[rows], None if bias is None else bias[rows], name)
+
+    from_h = part(slice(None, 2 * size), h, "hidden_gates")
     both = unary(b, call, arithmetic(b, call, Add(), gates, from_h, "gates"), "logistic", suffix="gates")
     reset, update = pieces(b, call, both, 0, (size, size))
-    candidate = arithmetic(b, call, Add(), new, arithmetic(b, call, Mul(), reset, new_h, "reset"), "new")
+    rows = slice(2 * size, None)
+    if reset_first:
+        new_h = part(rows, arithmetic(b, call, Mul(), reset, h, "reset"), "hidden_new")
+    else:
+        new_h = arithmetic(b, call, Mul(), reset, part(rows, h, "hidden_new"), "reset")
+    candidate = arithmetic(b, call, Add(), new, new_h, "new")
     fresh = unary(b, call, candidate, "tanh", suffix="new")
     change = arithmetic(b, call, Mul(), update, arithmetic(b, call, Sub(), h, fresh, "change"), "update")
     return arithmetic(b, call, Add(), fresh, change, "state")
@@ -63,13 +78,20 @@ def lstm_step(
 
 
 def unrolled(
-    b: Builder, call: Call, x: Value, states: Sequence[Value], weights: Sequence[Any], reverse: bool
+    b: Builder,
+    call: Call,
+    x: Value,
+    states: Sequence[Value],
+    weights: Sequence[Any],
+    reverse: bool,
+    reset_first: bool = False,
 ) -> tuple[list[Value], list[Value]]:
     """One layer in one direction over ``x`` of shape ``(T, I)``: the outputs by time, and the last states.
 
     Args:
         states: ``[h]`` for a GRU, ``[h, c]`` for an LSTM, ``(H,)`` each.
         weights: input, state ``[G, I]``, ``[G, H]``, and both biases ``[G]`` or None.
+        reset_first: as in ``gru_step``.
     """
     w_x, w_h, b_x, b_h = weights
     lstm, states = len(states) == 2, list(states)
@@ -80,7 +102,7 @@ def unrolled(
     steps = list(zip(*parts, strict=True))
     outputs: list[Value] = []
     for gates in reversed(steps) if reverse else steps:
-        states = _step(b, call, gates, states, w_h, b_h)
+        states = _step(b, call, gates, states, w_h, b_h, reset_first)
         outputs.append(states[0])
     return (outputs[::-1] if reverse else outputs), states
 
@@ -98,10 +120,16 @@ def _from_input(b: Builder, call: Call, x: Value, weight: Any, bias: Any, lstm: 
 
 
 def _step(
-    b: Builder, call: Call, gates: Sequence[Value], states: Sequence[Value], weight: Any, bias: Any
+    b: Builder,
+    call: Call,
+    gates: Sequence[Value],
+    states: Sequence[Value],
+    weight: Any,
+    bias: Any,
+    reset_first: bool = False,
 ) -> list[Value]:
     if len(states) == 1:
-        return [gru_step(b, call, gates[0], gates[1], states[0], weight, bias)]
+        return [gru_step(b, call, gates[0], gates[1], states[0], weight, bias, reset_first)]
     return list(lstm_step(b, call, gates[0], states[0], states[1], weight, bias))
 
 

@@ -9,7 +9,7 @@ import attrs
 import numpy as np
 
 from thimble.errors import ModelError
-from thimble.frontend.builder import Value, in_order
+from thimble.frontend.builder import Value, in_order, positions
 from thimble.frontend.onnx.layout import arranged, plain
 from thimble.frontend.onnx.node import Fixed, Node, OnnxBuilder, Operand, handles
 from thimble.frontend.onnx.normalisation import in_storage, scaled
@@ -141,7 +141,7 @@ def softmax(b: OnnxBuilder, node: Node) -> Value:
         shape = (x.index.size // count, count) if x.index.size > count else (count,)
     output = b.layer(node, Softmax(), arranged(b, node, x, order, shape))
     back = np.argsort([*rest, *last])
-    return Value(output, np.arange(x.index.size).reshape(order.shape).transpose(back))
+    return Value(output, positions(x.index.size).reshape(order.shape).transpose(back))
 
 
 _OPERATORS: dict[str, Callable[[], Op]] = {"Add": Add, "Sub": Sub, "Mul": Mul}
@@ -254,12 +254,13 @@ def as_value(b: OnnxBuilder, node: Node, fixed: Fixed, like: Value) -> Value:
     stored = spread.shape if whole else tuple(n for n in array.shape if n > 1) or (1,)
     if len(stored) > 4:
         raise node.unsupported(f"a constant of {len(stored)} axes", "at most 4 are supported")
-    name = b.layer(
-        node, Constant(), params={"value": spread.reshape(stored)}, declared=stored, suffix="constant"
-    )
-    if fixed.integers is not None and fixed.integers.dtype == np.int8:
+    spread = spread.reshape(stored)
+    if fixed.integers is None or fixed.integers.dtype != np.int8:
+        name = b.constant(node, spread)
+    else:  # equal numbers may have other scales elsewhere
         assert fixed.scale is not None
         assert fixed.zero_point is not None
+        name = b.layer(node, Constant(), params={"value": spread}, declared=stored, suffix="constant")
         if len(fixed.scale) == 1:
             b.annotate(name, Quant(float(fixed.scale[0]), int(fixed.zero_point[0])))
     return Value(name, like.index) if whole else plain(b, name, array.shape)
@@ -308,7 +309,7 @@ def between(b: OnnxBuilder, node: Node, operation: str, x: Value, y: Value) -> V
         for v, index in zip((x, y), indices, strict=True)
     ]
     output = b.layer(node, op, *names)
-    index = np.arange(b.tensors[output].size).reshape(moved).transpose(np.argsort(order))
+    index = positions(b.tensors[output].size).reshape(moved).transpose(np.argsort(order))
     return Value(output, index)
 
 

@@ -57,11 +57,8 @@ def finish(
         ModelError: a quantised model leaves a tensor without scale (TMB1206), no kernel can compute a layer
             (TMB1202, TMB1203), or as ``validate``.
     """
-    layers = _live(b.layers, outputs)
-    kept = {*inputs, *(layer.output for layer in layers)}
-    tensors = {key: tensor for key, tensor in b.tensors.items() if key in kept}
-    quantized = any(tensor.quant is not None for tensor in tensors.values())
-    graph = Graph(name, tensors, tuple(layers), inputs, outputs, meta)
+    graph = b.graph(name, inputs, outputs, meta)
+    quantized = any(tensor.quant is not None for tensor in graph.tensors.values())
     graph = fuse_activations(_fold_norms(graph, every=quantized))
     if not quantized:
         return validate(graph, where)
@@ -79,15 +76,6 @@ def finish(
     graph = validate(attrs.evolve(graph, layers=tuple(layers)), where)
     lower(graph)
     return graph
-
-
-def _live(layers: list[Layer], outputs: tuple[str, ...]) -> list[Layer]:
-    needed, kept = set(outputs), []
-    for layer in reversed(layers):
-        if layer.output in needed:
-            kept.append(layer)
-            needed.update(layer.inputs)
-    return kept[::-1]
 
 
 def _fold_norms(graph: Graph, every: bool) -> Graph:

@@ -12,7 +12,7 @@ import numpy as np
 from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto
 
 from thimble.errors import ModelError
-from thimble.frontend.builder import Value, image_value, in_order
+from thimble.frontend.builder import Value, image_value, in_order, positions
 from thimble.frontend.onnx import (  # noqa: F401 (each registers its handlers)
     convolution,
     elementwise,
@@ -55,7 +55,6 @@ _NO_WEIGHTS = {
     "Pad": {1, 2, 3},
     "GRU": {4, 5},
     "LSTM": {4, 5, 6},
-    "RNN": {4, 5},
 }
 _QLINEAR_WEIGHTS = {"QLinearConv": {3, 8}, "QLinearMatMul": {3}, "QGemm": {3, 6}}
 
@@ -183,7 +182,7 @@ class _Importer:
                 index = image_value(tensor, (height, width, channels), len(shape) - 1).index.reshape(shape)
             else:
                 tensor = self.builder.input(name, inner)
-                index = np.arange(self.builder.tensors[tensor].size).reshape(shape)
+                index = positions(self.builder.tensors[tensor].size).reshape(shape)
             self._store(x.name, Value(tensor, index))
             self.kinds[x.name] = kind
             names.append(tensor)

@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 
-from thimble.frontend.builder import Value, image_value, in_order
+from thimble.frontend.builder import Value, image_value, in_order, positions, runs
 from thimble.frontend.onnx.node import Node, OnnxBuilder
 from thimble.graph.ops import Transpose
 from thimble.graph.shapes import Shape
@@ -35,7 +35,7 @@ def from_image(b: OnnxBuilder, tensor: str, rank: int) -> Value:
 
 def plain(b: OnnxBuilder, tensor: str, shape: Shape) -> Value:
     """A value whose elements lie in the order of its shape."""
-    return Value(tensor, np.arange(b.tensors[tensor].size).reshape(shape))
+    return Value(tensor, positions(b.tensors[tensor].size).reshape(shape))
 
 
 def require_batch_of_one(node: Node, value: Value) -> None:
@@ -52,19 +52,12 @@ def arranged(b: OnnxBuilder, node: Node, value: Value, wanted: np.ndarray, shape
         wanted: the value's index array, rearranged.
         shape: of the tensor; ``wanted``'s own if empty.
     """
-    shape = shape or wanted.shape or (1,)
-    if in_order(wanted):
-        return b.stored_as(node, value.tensor, shape)
-    levels = _levels(wanted.reshape(-1))
-    if levels is None:
-        raise node.unsupported(
-            f"the input of {node.operation} would have to be rearranged in memory element by element",
-            "reshape and transpose by whole axes",
-        )
+    wanted = wanted.reshape(shape or wanted.shape or (1,))
+    found = None if in_order(wanted) else runs(wanted.reshape(-1))
+    if found is None or len(found[0]) <= MAX_RANK:
+        return b.stored(node, value.tensor, wanted)
+    levels = list(zip(*found, strict=True))
     stored = sorted(levels, key=lambda level: -level[1])
-    if len(levels) <= MAX_RANK:
-        axes = tuple(stored.index(level) for level in levels)
-        return b.stored_as(node, _transposed(b, node, value.tensor, stored, axes), shape)
     tensor = value.tensor
     for place in range(len(levels)):  # one block after the other moves to its place
         start = stored.index(levels[place])
@@ -73,39 +66,12 @@ def arranged(b: OnnxBuilder, node: Node, value: Value, wanted: np.ndarray, shape
             while end < len(levels) and stored[end] == levels[place + end - start]:
                 end += 1
             parts = [stored[:place], stored[place:start], stored[start:end], stored[end:]]
-            sizes = [(math.prod(count for count, _ in part), 0) for part in parts]
-            tensor = _transposed(b, node, tensor, sizes, (0, 2, 1, 3))
+            blocks = tuple(math.prod(count for count, _ in part) for part in parts)
+            tensor = b.layer(
+                node, Transpose((0, 2, 1, 3)), b.stored_as(node, tensor, blocks), suffix="transpose"
+            )
             stored = parts[0] + parts[2] + parts[1] + parts[3]
-    return b.stored_as(node, tensor, shape)
-
-
-def _transposed(
-    b: OnnxBuilder, node: Node, tensor: str, stored: list[tuple[int, int]], axes: tuple[int, ...]
-) -> str:
-    blocks = b.stored_as(node, tensor, tuple(count for count, _ in stored))
-    return b.layer(node, Transpose(axes), blocks, suffix="transpose")
-
-
-def _levels(order: np.ndarray) -> list[tuple[int, int]] | None:
-    """(count, stride) of the nested loops that visit storage in that order; None where no loops do."""
-    levels: list[tuple[int, int]] = []
-    if order[0] != 0:
-        return None
-    while len(order) > 1:
-        stride = int(order[1] - order[0])
-        steps = np.diff(order)
-        breaks = np.flatnonzero(steps != stride)
-        run = int(breaks[0]) + 1 if len(breaks) else len(order)
-        if len(order) % run or (np.diff(order.reshape(-1, run), axis=1) != stride).any() or stride <= 0:
-            return None
-        levels.append((run, stride))
-        order = order[::run]
-    size = 1
-    for count, stride in sorted(levels, key=lambda level: level[1]):
-        if stride != size:
-            return None
-        size *= count
-    return levels[::-1]
+    return b.stored_as(node, tensor, wanted.shape)
 
 
 def by_axes(b: OnnxBuilder, node: Node, value: Value) -> tuple[str, dict[int, int]]:
@@ -133,14 +99,22 @@ def _lengths(value: Value, axes: list[int]) -> Shape:
 
 
 def _strides(index: np.ndarray) -> list[int] | None:
-    """The step of each axis through the storage (0 of axes of length 1); None where there is none."""
-    steps, expected = [], np.zeros((1,) * index.ndim, np.int64)
-    for axis, n in enumerate(index.shape):
-        second = (0,) * axis + (min(1, n - 1),) + (0,) * (index.ndim - axis - 1)
-        step = int(index[second])
-        steps.append(step)
-        expected = expected + (step * np.arange(n)).reshape((n,) + (1,) * (index.ndim - axis - 1))
-    return steps if index.size and np.array_equal(index, expected) else None
+    """The step of each axis through the storage; None where there is none."""
+    if index.size == 0:
+        return None
+    steps = [0] * index.ndim
+    at = index
+    for axis in range(index.ndim):
+        steps[axis] = int(at[1].flat[0] - at[0].flat[0]) if len(at) > 1 else 0
+        at = at[0]
+    expected = sum(
+        (
+            (step * np.arange(n)).reshape((n,) + (1,) * (index.ndim - axis - 1))
+            for axis, (n, step) in enumerate(zip(index.shape, steps, strict=True))
+        ),
+        np.int64(0),
+    )
+    return steps if np.array_equal(index, expected) else None
 
 
 def from_axes(b: OnnxBuilder, tensor: str, where: dict[int, int], shape: Shape) -> Value:
@@ -148,5 +122,5 @@ def from_axes(b: OnnxBuilder, tensor: str, where: dict[int, int], shape: Shape) 
     stored = b.tensors[tensor].shape
     first = [where[axis] for axis in sorted(where)]
     rest = [axis for axis in range(len(stored)) if axis not in first]
-    index = np.arange(b.tensors[tensor].size).reshape(stored).transpose(first + rest)
+    index = positions(b.tensors[tensor].size).reshape(stored).transpose(first + rest)
     return Value(tensor, index.reshape(shape))

@@ -28,8 +28,8 @@ from thimble.graph.ops import (
 from thimble.graph.shapes import Shape
 from thimble.quantize.lowering import SOFTMAX_QUANT
 
-MAX_ACTIVATION = 1 << 23  # elements of one tensor between layers
-MAX_ACTIVATIONS = 1 << 25  # of all of them together
+MAX_ACTIVATION = 1 << 22  # elements of one tensor between layers
+MAX_ACTIVATIONS = 1 << 26  # of all of them together
 MAX_LAYERS = 10_000
 MAX_FOLDED = 1 << 26  # elements that constant folding may produce
 

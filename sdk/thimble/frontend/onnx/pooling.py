@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from thimble.frontend.builder import Value
+from thimble.frontend.builder import Value, positions
 from thimble.frontend.onnx.convolution import read_window
 from thimble.frontend.onnx.layout import arranged, by_axes, from_axes, from_image, to_image
 from thimble.frontend.onnx.node import Node, OnnxBuilder, handles
@@ -95,7 +95,7 @@ def mean_over(b: OnnxBuilder, node: Node, x: Value, axes: list[int], keep: bool)
             output = b.layer(node, AvgPool2D((height, width), (height, width)), image)
         else:  # which may change the quantisation
             output = b.layer(node, Mean((0, 1)), image)
-        return Value(output, np.arange(b.tensors[output].size).reshape(shape))
+        return Value(output, positions(b.tensors[output].size).reshape(shape))
     long = [axis for axis in axes if x.shape[axis] > 1]
     if not long:
         return Value(x.tensor, x.index.reshape(shape))
@@ -107,7 +107,7 @@ def mean_over(b: OnnxBuilder, node: Node, x: Value, axes: list[int], keep: bool)
         inner = math.prod(x.shape[axis] for axis in long)
         tensor = arranged(b, node, x, moved, (x.index.size // inner, inner))
         output = b.layer(node, Mean((1,)), tensor)
-        return Value(output, np.arange(b.tensors[output].size).reshape(shape))
+        return Value(output, positions(b.tensors[output].size).reshape(shape))
     output = b.layer(node, Mean(tuple(places)), tensor)
     value = from_axes(b, output, where, kept_shape)
     return Value(output, value.index.reshape(shape))

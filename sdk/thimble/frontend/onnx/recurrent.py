@@ -1,44 +1,56 @@
-"""GRU, LSTM and RNN, unrolled over the time steps, whose number is static."""
+"""GRU and LSTM, unrolled over the time steps, whose number is static."""
 
 from __future__ import annotations
 
 import attrs
 import numpy as np
 
-from thimble.frontend.builder import Value
-from thimble.frontend.onnx.convolution import product
-from thimble.frontend.onnx.elementwise import as_value, between, unary
+from thimble.frontend.builder import Value, vector_value
+from thimble.frontend.onnx.layout import arranged, plain
 from thimble.frontend.onnx.node import Fixed, Node, OnnxBuilder, Result, handles
 from thimble.frontend.onnx.rearrange import cut, joined
+from thimble.frontend.recurrent import unrolled
 
 MAX_STEPS = 256
-_MAX_UNROLLED = 1 << 25  # weights of all steps together
-_GATES = {"RNN": 1, "GRU": 3, "LSTM": 4}
-_ACTIVATIONS = {"RNN": ["tanh"], "GRU": ["sigmoid", "tanh"], "LSTM": ["sigmoid", "tanh", "tanh"]}
+_MAX_UNROLLED = 1 << 22  # weights of all steps together
+_ACTIVATIONS = {"GRU": ["sigmoid", "tanh"], "LSTM": ["sigmoid", "tanh", "tanh"]}
+_ORDER = {"GRU": [1, 0, 2], "LSTM": [0, 2, 1, 3]}  # to reset, update, new; to input, forget, output, cell
 
 
-@handles("GRU", "LSTM", "RNN")
+@handles("GRU", "LSTM")
 def recurrent(b: OnnxBuilder, node: Node) -> Result:
     """Outputs Y ``(T, D, 1, H)``, Y_h and (LSTM) Y_c ``(D, 1, H)``, or with layout=1 the batch in front."""
-    cells = [_Cell(b, node, direction) for direction in range(_directions(node))]
-    for cell in cells:
-        cell.run()
-    last = [joined(b, _named(b, node, "h"), [cell.state for cell in cells], 0)]
-    if node.operation == "LSTM":
-        last.append(joined(b, _named(b, node, "c"), [cell.memory for cell in cells], 0))
+    _refuse_options(node)
+    x, directions = node.value(), _directions(node)
     batch_first = node.integer("layout", 0) == 1
-    shape = (1, len(cells), cells[0].size) if batch_first else (len(cells), 1, cells[0].size)
+    gates, size = len(_ORDER[node.operation]), _size(node)
+    steps = x.shape[1 if batch_first else 0]
+    if x.shape[0 if batch_first else 1] != 1:
+        raise node.unsupported(f"{node.operation} of several samples at once", "export with a batch of 1")
+    if steps > MAX_STEPS or steps * gates * size * size > _MAX_UNROLLED:
+        raise node.unsupported(
+            f"{node.operation} over {steps} steps of {size} units",
+            f"at most {MAX_STEPS} steps are unrolled; shorten the input",
+        )
+    reset_first = node.operation == "GRU" and not node.integer("linear_before_reset", 0)
+    rows = Value(x.tensor, x.index.reshape(steps, -1))
+    outputs: list[list[Value]] = []
+    last: list[list[Value]] = []
+    for direction in range(directions):
+        count = 2 if node.operation == "LSTM" else 1
+        states = [_initial(b, node, 5 + k, direction, size) for k in range(count)]
+        reverse = direction == 1 or node.text("direction", "forward") == "reverse"
+        ran = unrolled(b, node, rows, states, _weights(node, direction, gates, size), reverse, reset_first)
+        outputs.append(ran[0])
+        last.append(ran[1])
+    shape = (1, directions, size) if batch_first else (directions, 1, size)
+    finals = [_stacked(b, node, [states[k] for states in last], f"last{k}") for k in range(len(last[0]))]
     results: list[Value | Fixed | None] = [None]
     if node.wanted[0]:
-        steps = [
-            Value(value.tensor, value.index.reshape(1, 1, 1, -1))
-            for t in range(cells[0].steps)
-            for value in (cell.outputs[t] for cell in cells)
-        ]
-        every = joined(b, _named(b, node, "all"), steps, 0)
-        index = every.index.reshape(cells[0].steps, len(cells), 1, cells[0].size)
+        each = [outputs[direction][t] for t in range(steps) for direction in range(directions)]
+        index = (every := _stacked(b, node, each, "all")).index.reshape(steps, directions, 1, size)
         results = [Value(every.tensor, index.transpose(2, 0, 1, 3) if batch_first else index)]
-    return results + [Value(value.tensor, value.index.reshape(shape)) for value in last]
+    return results + [Value(value.tensor, value.index.reshape(shape)) for value in finals]
 
 
 def _directions(node: Node) -> int:
@@ -48,153 +60,60 @@ def _directions(node: Node) -> int:
     return 2 if direction == "bidirectional" else 1
 
 
-def _named(b: OnnxBuilder, node: Node, suffix: str) -> Node:
-    return attrs.evolve(node, name=b.unique(f"{node.name}.{suffix}"))
+def _refuse_options(node: Node) -> None:
+    given = node.attributes.get("activations")
+    names = [str(name).lower() for name in given] if isinstance(given, list) else []
+    if names and names != _ACTIVATIONS[node.operation] * _directions(node):
+        raise node.unsupported(f"{node.operation} with other activations", "use sigmoid and tanh")
+    if "clip" in node.attributes or node.integer("input_forget", 0) or node.operand(4) is not None:
+        raise node.unsupported(f"{node.operation} with clip, input_forget or sequence_lens", "leave them out")
+    peepholes = node.operand(7)
+    if isinstance(peepholes, Value) or (isinstance(peepholes, Fixed) and peepholes.array.any()):
+        raise node.unsupported("LSTM with peepholes", "leave them out")
 
 
-class _Cell:
-    """One direction: its weights, and its state as it runs."""
-
-    def __init__(self, b: OnnxBuilder, node: Node, direction: int) -> None:
-        self.b, self.node = b, node
-        self._refuse_options()
-        x, w, r = node.value(), node.numbers(1, 3), node.numbers(2, 3)
-        gates = _GATES[node.operation]
-        self.size = size = r.shape[2]
-        directions = _directions(node)
-        if len(x.shape) != 3 or w.shape[:2] != (directions, gates * size) or w.shape[2] != x.shape[2]:
-            raise node.malformed(f"{node.operation} of shapes {x.shape}, {w.shape} and {r.shape}")
-        if r.shape != (directions, gates * size, size) or r.size == 0:
-            raise node.malformed(f"{node.operation} with recurrent weights {r.shape}")
-        batch_first = node.integer("layout", 0) == 1
-        self.steps = x.shape[1 if batch_first else 0]
-        if x.shape[0 if batch_first else 1] != 1:
-            raise node.unsupported(f"{node.operation} of several samples at once", "export with a batch of 1")
-        if self.steps > MAX_STEPS or self.steps * r[0].size > _MAX_UNROLLED:
-            raise node.unsupported(
-                f"{node.operation} over {self.steps} steps",
-                f"at most {MAX_STEPS} are unrolled; shorten the input",
-            )
-        self.weights, self.recurrent = w[direction], r[direction]
-        bias = np.zeros((directions, 2 * gates * size), np.float32)
-        if node.operand(3) is not None:
-            bias = node.numbers(3, 2)
-        if bias.shape != (directions, 2 * gates * size):
-            raise node.malformed(f"{node.operation} with a bias of shape {bias.shape}")
-        self.bias, self.recurrent_bias = np.split(bias[direction], 2)
-        self.reverse = direction == 1 or node.text("direction", "forward") == "reverse"
-        self.tag = "" if directions == 1 else ".reverse" if self.reverse else ".forward"
-        self.x = x
-        self.state = self._initial(5, direction)
-        self.memory = self._initial(6, direction) if node.operation == "LSTM" else self.state
-        self.outputs: list[Value] = [self.state] * self.steps
-
-    def _refuse_options(self) -> None:
-        node = self.node
-        given = node.attributes.get("activations")
-        names = [str(name).lower() for name in given] if isinstance(given, list) else []
-        if names and names != _ACTIVATIONS[node.operation] * _directions(node):
-            raise node.unsupported(f"{node.operation} with other activations", "use sigmoid and tanh")
-        if "clip" in node.attributes or node.integer("input_forget", 0) or node.operand(4) is not None:
-            raise node.unsupported(
-                f"{node.operation} with clip, input_forget or sequence_lens", "leave them out"
-            )
-        peepholes = node.operand(7)
-        if isinstance(peepholes, Value) or (isinstance(peepholes, Fixed) and peepholes.array.any()):
-            raise node.unsupported("LSTM with peepholes", "leave them out")
-
-    def _initial(self, position: int, direction: int) -> Value:
-        operand = self.node.operand(position)
-        if isinstance(operand, Value):
-            if operand.index.size != self.size * _directions(self.node):
-                raise self.node.malformed(f"an initial state of shape {operand.shape}")
-            both = Value(operand.tensor, operand.index.reshape(-1, self.size))
-            box = [range(direction, direction + 1), range(self.size)]
-            return _row(cut(self.b, self._part(f"start{position}"), both, box))
-        zeros = np.zeros((1, self.size), np.float32)
-        if isinstance(operand, Fixed):
-            array = operand.array
-            if array.size != self.size * _directions(self.node) or array.dtype.kind != "f":
-                raise self.node.malformed(f"an initial state of shape {array.shape}")
-            zeros = array.reshape(-1, self.size)[direction : direction + 1]
-        return as_value(self.b, self._part(f"start{position}"), Fixed(zeros), self.x)
-
-    def _part(self, suffix: str) -> Node:
-        return _named(self.b, self.node, f"{suffix}{self.tag}")
-
-    def run(self) -> None:
-        operation = self.node.operation
-        step = {"GRU": self._gru, "LSTM": self._lstm, "RNN": self._rnn}[operation]
-        bias = self.bias.copy()
-        self.late = operation == "GRU" and bool(self.node.integer("linear_before_reset", 0))
-        early = len(bias) - self.size if self.late else len(bias)
-        bias[:early] += self.recurrent_bias[:early]
-        rows = Value(self.x.tensor, self.x.index.reshape(1, self.steps, -1))
-        self.projected = product(self.b, self._part("input"), rows, Fixed(self.weights), Fixed(bias), 0)
-        order = range(self.steps)[::-1] if self.reverse else range(self.steps)
-        for t in order:
-            box = [range(1), range(t, t + 1), range(self.projected.shape[2])]
-            step(t, _row(cut(self.b, self._part(f"x{t}"), self.projected, box)))
-            self.outputs[t] = self.state
-
-    def _recur(self, t: int, state: Value, rows: slice, what: str, bias: np.ndarray | None = None) -> Value:
-        weight = self.recurrent[rows]
-        return product(
-            self.b,
-            self._part(f"{what}{t}"),
-            state,
-            Fixed(weight),
-            None if bias is None else Fixed(bias),
-            0,
-        )
-
-    def _gate(self, value: Value, first: int, count: int, name: str) -> Value:
-        box = [range(1), range(first * self.size, (first + count) * self.size)]
-        return cut(self.b, self._part(name), value, box)
-
-    def _binary(self, operation: str, x: Value, y: Value, name: str) -> Value:
-        return between(self.b, self._part(name), operation, x, y)
-
-    def _unary(self, function: str, x: Value, name: str) -> Value:
-        return unary(self.b, self._part(name), x, function)
-
-    def _rnn(self, t: int, x: Value) -> None:
-        total = self._binary("Add", x, self._recur(t, self.state, slice(None), "recurrent"), f"sum{t}")
-        self.state = self._unary("tanh", total, f"h{t}")
-
-    def _lstm(self, t: int, x: Value) -> None:
-        total = self._binary("Add", x, self._recur(t, self.state, slice(None), "recurrent"), f"sum{t}")
-        gates = self._unary("logistic", self._gate(total, 0, 3, f"gates{t}"), f"iof{t}")
-        new = self._unary("tanh", self._gate(total, 3, 1, f"candidate{t}"), f"new{t}")
-        entry, out, forget = (self._gate(gates, k, 1, f"{name}{t}") for k, name in enumerate("iof"))
-        kept = self._binary("Mul", forget, self.memory, f"kept{t}")
-        self.memory = self._binary("Add", kept, self._binary("Mul", entry, new, f"added{t}"), f"c{t}")
-        self.state = self._binary("Mul", out, self._unary("tanh", self.memory, f"shown{t}"), f"h{t}")
-
-    def _gru(self, t: int, x: Value) -> None:
-        size, both = self.size, slice(0, 2 * self.size)
-        if self.late:
-            bias = np.concatenate([np.zeros(2 * size, np.float32), self.recurrent_bias[2 * size :]])
-            again = self._recur(t, self.state, slice(None), "recurrent", bias)
-            early = self._gate(again, 0, 2, f"again{t}")
-        else:
-            early = self._recur(t, self.state, both, "recurrent")
-        total = self._binary("Add", self._gate(x, 0, 2, f"xzr{t}"), early, f"sum{t}")
-        gates = self._unary("logistic", total, f"zr{t}")
-        update, reset = self._gate(gates, 0, 1, f"z{t}"), self._gate(gates, 1, 1, f"r{t}")
-        if self.late:
-            inner = self._binary("Mul", reset, self._gate(again, 2, 1, f"late{t}"), f"reset{t}")
-        else:
-            masked = self._binary("Mul", reset, self.state, f"reset{t}")
-            inner = self._recur(t, masked, slice(2 * size, None), "candidate")
-        new = self._unary(
-            "tanh", self._binary("Add", self._gate(x, 2, 1, f"xh{t}"), inner, f"in{t}"), f"new{t}"
-        )
-        change = self._binary(
-            "Mul", update, self._binary("Sub", self.state, new, f"difference{t}"), f"kept{t}"
-        )
-        self.state = self._binary("Add", new, change, f"h{t}")
+def _size(node: Node) -> int:
+    """The units of a direction, once the weights are known to fit together."""
+    x, w, r = node.value(), node.numbers(1, 3), node.numbers(2, 3)
+    directions, rows = _directions(node), len(_ORDER[node.operation]) * r.shape[2]
+    if len(x.shape) != 3 or w.shape != (directions, rows, x.shape[2]) or r.size == 0:
+        raise node.malformed(f"{node.operation} of shapes {x.shape}, {w.shape} and {r.shape}")
+    bias = None if node.operand(3) is None else node.numbers(3, 2)
+    if r.shape[:2] != (directions, rows) or (bias is not None and bias.shape != (directions, 2 * rows)):
+        raise node.malformed(f"recurrent weights {r.shape} and biases of {node.operation}")
+    return r.shape[2]
 
 
-def _row(value: Value) -> Value:
-    return Value(value.tensor, value.index.reshape(1, -1))
+def _weights(node: Node, direction: int, gates: int, size: int) -> list[np.ndarray | None]:
+    """Input and state weights ``[G, I]``, ``[G, H]`` and both biases ``[G]``, gates in PyTorch's order."""
+
+    def ordered(rows: np.ndarray) -> np.ndarray:
+        return rows.reshape(gates, size, -1)[_ORDER[node.operation]].reshape(rows.shape)
+
+    weights = [ordered(node.numbers(position, 3)[direction]) for position in (1, 2)]
+    if node.operand(3) is None:
+        return [*weights, None, None]
+    return [*weights, *(ordered(part) for part in np.split(node.numbers(3, 2)[direction], 2))]
+
+
+def _initial(b: OnnxBuilder, node: Node, position: int, direction: int, size: int) -> Value:
+    """The state ``(H,)`` before the first step; zeros where it is left out."""
+    operand = node.operand(position)
+    count = size * _directions(node)
+    if isinstance(operand, Value):
+        if operand.index.size != count:
+            raise node.malformed(f"an initial state of shape {operand.shape}")
+        part = Value(operand.tensor, operand.index.reshape(-1, size))
+        box = [range(direction, direction + 1), range(size)]
+        row = cut(b, node, part, box, f"start{position}")
+        return vector_value(arranged(b, node, row, row.index.reshape(-1)), size)
+    state = np.zeros(count, np.float32) if operand is None else node.fixed(position).array.reshape(-1)
+    if state.size != count or state.dtype.kind != "f":
+        raise node.malformed(f"an initial state of {state.size} numbers for {count} units")
+    return vector_value(b.constant(node, state.reshape(-1, size)[direction]), size)
+
+
+def _stacked(b: OnnxBuilder, node: Node, parts: list[Value], suffix: str) -> Value:
+    call = attrs.evolve(node, name=b.unique(f"{node.name}.{suffix}"))
+    value = joined(b, call, parts, 0)
+    return plain(b, arranged(b, call, value, value.index), value.shape)
