@@ -15,6 +15,7 @@ from thimble.quantize.fixed_point import (
     INT32_MIN,
     doubling_high_mul,
     exp_on_negative_values,
+    inverse_square_root,
     quantize_multiplier,
     reciprocal_of_one_plus,
     rescale,
@@ -92,6 +93,13 @@ def test_exponential() -> None:
 def test_reciprocal() -> None:
     x = np.concatenate([np.arange(0, 1 << 31, 999983), [INT32_MAX]]).astype(np.int64)
     assert np.abs(reciprocal_of_one_plus(x) / 2.0**31 - 1 / (1 + x / 2.0**31)).max() < 1e-8
+
+
+def test_inverse_square_root() -> None:
+    x = np.concatenate([np.arange(1, 3000), np.arange(3000, 1 << 29, 999983)]).astype(np.int64)
+    multiplier, shift = inverse_square_root(x)
+    assert ((multiplier >= 0) & (multiplier <= INT32_MAX) & (shift <= 0)).all()
+    assert np.abs(multiplier / 2.0**31 * 2.0**shift * np.sqrt(x) - 1).max() < 2e-6
 
 
 @given(st.floats(-1e6, 1e6, width=32))

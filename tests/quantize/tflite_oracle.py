@@ -55,6 +55,7 @@ _UNARY: dict[str, tuple[str, dict[str, Any]]] = {
     "gelu_tanh": ("GELU", {"approximate": True}),
     "exp": ("EXP", {}),
     "abs": ("ABS", {}),
+    "rsqrt": ("RSQRT", {}),
 }
 UNARY = list(_UNARY)  # the functions that the reference kernels know for int8
 

@@ -159,3 +159,29 @@ _MINUS_32_17TH = -1010580540
 
 def _saturating_left(x: np.ndarray, bits: int) -> np.ndarray:
     return np.clip(x << bits, INT32_MIN, INT32_MAX)
+
+
+def inverse_square_root(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """``1 / sqrt(x)`` as a Q31 multiplier and a shift, five Newton-Raphson steps, as TFLite.
+
+    Args:
+        x: int64 array, 1 .. 2^29 - 1.
+
+    Returns:
+        Two int64 arrays: ``1 / sqrt(x) = multiplier / 2^31 * 2^shift``; 1.0 saturates.
+    """
+    pairs = (31 - np.frexp(x.astype(np.float64))[1].astype(np.int64)) // 2 - 1
+    quarter = (x << (2 * pairs)) >> 1  # in Q3.28, between 1/4 and 1
+    half = rounding_shift(quarter, 1)
+    root = np.full_like(x, 1 << 28)
+    for _ in range(5):
+        cube = _saturating_left(doubling_high_mul(doubling_high_mul(root, root), root), 6)
+        root = _saturating_left(doubling_high_mul(root, 3 << 27) - doubling_high_mul(half, cube), 3)
+    root = doubling_high_mul(root, _HALF_SQRT_2)
+    shift = pairs - 11
+    root, shift = root << np.maximum(shift, 0), np.minimum(shift, 0)
+    one = x == 1
+    return np.where(one, INT32_MAX, root), np.where(one, 0, shift)
+
+
+_HALF_SQRT_2 = 1518500250

@@ -2,8 +2,8 @@
 
 Where TFLite's reference kernels know the function for int8, the table holds their results: of its tables in
 float32 (``logistic``, ``tanh``, ``elu``, ``gelu``, ``exp``), of its fixed-point arithmetic (``leaky_relu``,
-``hard_swish``, ``abs``). Transcendental functions are correctly rounded to float32; a C library may differ in
-the last place.
+``hard_swish``, ``abs``, ``rsqrt``). Transcendental functions are correctly rounded to float32; a C library
+may differ in the last place.
 """
 
 from __future__ import annotations
@@ -18,7 +18,13 @@ import numpy as np
 from thimble.errors import ModelError
 from thimble.graph.graph import Layer, Quant, Tensor
 from thimble.graph.ops import Unary
-from thimble.quantize.fixed_point import quantize_multiplier, rescale, round_half_away_array, rounding_shift
+from thimble.quantize.fixed_point import (
+    inverse_square_root,
+    quantize_multiplier,
+    rescale,
+    round_half_away_array,
+    rounding_shift,
+)
 from thimble.quantize.functions import erfc, evaluate
 from thimble.quantize.lowering.common import quant_of, where_of
 
@@ -69,6 +75,8 @@ def unary_table(op: Unary, x: Quant, y: Quant) -> np.ndarray:
             counts = _hard_swish(x, y)
         case "abs":
             counts = _absolute(x, y)
+        case "rsqrt":
+            counts = _inverse_root(x, y)
         case "logistic" | "tanh" | "elu" | "gelu" | "gelu_tanh" | "exp":
             counts = _float32_table(op, x, y)
     if counts is None:
@@ -125,6 +133,17 @@ def _absolute(x: Quant, y: Quant) -> np.ndarray:
     if x.scale != y.scale:
         magnitude = rescale(magnitude, *_multiplier(float(np.float32(x.scale) / np.float32(y.scale))))
     return magnitude + y.zero_point
+
+
+def _inverse_root(x: Quant, y: Quant) -> np.ndarray:
+    # TFLite takes 1 / sqrt of the difference to the zero point, with 20 fraction bits, and scales it then
+    difference = (_INPUTS - x.zero_point).astype(np.int64)
+    root, left = inverse_square_root(np.maximum(difference, 1))
+    fine = rescale(np.ones_like(difference), root, left + 20)
+    scale = np.float32(1.0 / (math.sqrt(x.scale) * y.scale))
+    multiplier, shift = quantize_multiplier(float(scale))
+    result = rescale(fine, multiplier, max(shift - 20, -31))
+    return np.where(difference < 0, 0, np.where(difference == 0, 255, result)) + y.zero_point
 
 
 def _multiplier(real: float) -> tuple[int, int]:
