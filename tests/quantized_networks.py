@@ -74,10 +74,23 @@ class Builder:
         return self._weighted("conv", op, x, (out_h, out_w, channels), weight, per_channel)
 
     def fully_connected(
-        self, x: str, units: int, clamp: Clamp = RELU, density: float = 1.0, per_channel: bool = False
+        self,
+        x: str,
+        units: int,
+        clamp: Clamp = RELU,
+        density: float = 1.0,
+        per_channel: bool = False,
+        quant: Quant | None = None,
     ) -> str:
         weight = self._weight((units, self.tensors[x].size), density, 7)
-        return self._weighted("fc", FullyConnected(clamp), x, (units,), weight, per_channel)
+        return self._weighted("fc", FullyConnected(clamp), x, (units,), weight, per_channel, quant)
+
+    def again(self, y: str) -> str:
+        """The layer that gave ``y`` once more, on ``y``, as a recurrent network is unrolled."""
+        layer = next(layer for layer in self.layers if layer.output == y)
+        return self._layer(
+            "again", layer.op, (y,), self.tensors[y].shape, self.tensors[y].quant, layer.params
+        )
 
     def pool(
         self, x: str, average: bool = False, kernel: tuple[int, int] = (2, 2), padding: Padding = (0, 0, 0, 0)
@@ -127,11 +140,11 @@ class Builder:
         keep = self.rng.random(shape) < density
         return (self.rng.integers(-levels, levels + 1, shape) * keep).astype(np.int8)
 
-    def _weighted(self, kind, op, x, shape, weight, per_channel) -> str:
+    def _weighted(self, kind, op, x, shape, weight, per_channel, quant=None) -> str:
         scales = np.full(len(weight) if per_channel else 1, 0.02, np.float32)
         if per_channel:
             scales *= self.rng.uniform(0.5, 2.0, len(weight)).astype(np.float32)
-        quant = self._quant()
+        quant = quant or self._quant()
         source = self.tensors[x].quant
         pairs = [quantize_multiplier(source.scale * float(s) / quant.scale) for s in scales]
         params = {
@@ -186,7 +199,7 @@ def tiny() -> Graph:
 
 
 def modern() -> Graph:
-    """Two inputs, two outputs, two states, and every operator that imported models bring beside zoo's."""
+    """Two inputs, two outputs, states, shared weights, and the operators of imported models beside zoo's."""
     b = Builder("modern", (6, 6, 4), seed=4)
     b.inputs += (b.source("gate", (4,)),)
     memory = b.source("memory", (6, 6, 4), Quant(0.0625, -3))
@@ -197,12 +210,14 @@ def modern() -> Graph:
     wide = b.conv2d(b.plain(Pad((1, 1, 1, 1), (1, 1)), turned), 4)
     sized = b.plain(ResizeNearest((3, 4)), wide)
     mean = b.plain(Mean((0, 1), keep_dims=False), sized, quant=Quant(0.0625, -3))
-    y = b.plain(Add(), b.plain(Mul(), mean, "gate"), b.plain(Sub(), older, "gate"))
+    step = b.fully_connected(mean, 4, quant=Quant(0.0625, -3))
+    y = b.plain(Add(), b.plain(Mul(), b.again(b.again(step)), "gate"), b.plain(Sub(), older, "gate"))
     states = (("memory", new), ("older", old), ("old", mean))
-    return b.graph(y, b.fully_connected(b.flatten(sized), 3, clamp=NO_CLAMP), states=states)
+    types = {"input_types": ["uint8", "int8"], "output_types": ["int8", "uint8"]}
+    return b.graph(y, b.fully_connected(b.flatten(sized), 3, clamp=NO_CLAMP), states=states, **types)
 
 
-NETWORKS = {"lenet": lenet, "zoo": zoo, "tiny": tiny, "modern": modern}
+NETWORKS = {"lenet": lenet, "zoo": zoo, "tiny": tiny}
 
 
 def noise(graph: Graph, n: int, seed: int = 3):
