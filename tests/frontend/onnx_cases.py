@@ -12,7 +12,7 @@ import attrs
 import numpy as np
 from onnx import ModelProto
 
-from onnx_writer import Net
+from onnx_writer import DOMAIN, Net
 
 IMAGE = (1, 3, 9, 7)
 SEQUENCE = (1, 4, 12)
@@ -181,6 +181,38 @@ def _nhwc(net: Net) -> str:
     """An input (N, H, W, C) that is transposed first, as converters from TensorFlow write it."""
     x = net("Transpose", net.x, perm=[0, 3, 1, 2])
     return net("Transpose", net("Relu", net.conv(x, 4, 3, 3, 3)), perm=[0, 2, 3, 1])
+
+
+def _pair(net: Net, x: str, scale: float, zero: int, kind: type = np.uint8) -> str:
+    """QuantizeLinear and DequantizeLinear."""
+    parameters = [net.weight(np.float32(scale)), net.weight(np.array(zero, kind))]
+    return net("DequantizeLinear", net("QuantizeLinear", x, *parameters), *parameters)
+
+
+def _qdq(body: Callable[[Net, str, np.ndarray], str], kind: type = np.uint8) -> Callable[[], ModelProto]:
+    """An operator on an image and int8 weights, ``(4, 3, 3, 3)``, between such pairs."""
+
+    def make() -> ModelProto:
+        net = Net(IMAGE)
+        weight = net.rng.integers(-127, 128, (4, 3, 3, 3)).astype(np.int8)
+        scales = np.linspace(0.01, 0.02, 4).astype(np.float32)
+        real = net("DequantizeLinear", weight, scales, np.zeros(4, np.int8), axis=0)
+        zero = 3 if kind is np.int8 else 131
+        return net.model(_pair(net, body(net, _pair(net, net.x, 0.02, zero, kind), real), 0.1, zero, kind))
+
+    return make
+
+
+def _qlinear(net: Net) -> str:
+    """QLinearConv, QLinearGlobalAveragePool and QLinearAdd, as onnxruntime's quantiser writes them."""
+    x = [net.weight(np.float32(0.02)), net.weight(np.array(120, np.uint8))]
+    y = [net.weight(np.float32(0.1)), net.weight(np.array(128, np.uint8))]
+    weight = net.rng.integers(-127, 128, (4, 3, 3, 3)).astype(np.int8)
+    scale, zero = net.weight(np.float32(0.01)), net.weight(np.array(0, np.int8))
+    bias = net.rng.integers(-999, 999, 4).astype(np.int32)
+    conv = net("QLinearConv", net("QuantizeLinear", net.x, *x), *x, weight, scale, zero, *y, bias)
+    pool = net(f"{DOMAIN}:QLinearGlobalAveragePool", conv, *y, *y)
+    return net("DequantizeLinear", net(f"{DOMAIN}:QLinearAdd", conv, *y, pool, *y, *y), *y)
 
 
 CASES: list[Case] = [
@@ -461,4 +493,12 @@ CASES: list[Case] = [
     Case("GRU", "batch first", _image(_batch_first, 13, (1, 7, 5))),
     Case("LSTM", "", _recurrent("LSTM")),
     Case("LSTM", "reverse, all steps", _recurrent("LSTM", layout="all", direction="reverse")),
+    Case("QuantizeLinear", "QDQ of a convolution", _qdq(lambda net, x, w: net("Relu", net("Conv", x, w)))),
+    Case("DequantizeLinear", "int8", _qdq(lambda net, x, w: net("Conv", x, w), np.int8)),
+    Case("QLinearConv", "", _image(_qlinear)),
 ]
+
+
+def seeds() -> list[bytes]:
+    """The models as files, for the fuzzer."""
+    return [case.make().SerializeToString() for case in CASES]

@@ -10,10 +10,9 @@ from typing import Any
 import attrs
 import numpy as np
 
-from thimble.compress.rewrites.fold_batch_norm import affine
 from thimble.errors import ModelError
 from thimble.frontend.onnx.node import Grid, OnnxBuilder
-from thimble.frontend.onnx.normalisation import NO_EPSILON
+from thimble.frontend.onnx.simplify import fold_norms, split_heads
 from thimble.graph.fuse import fuse_activations
 from thimble.graph.graph import Graph, Layer, Quant, Tensor
 from thimble.graph.ops import (
@@ -24,7 +23,6 @@ from thimble.graph.ops import (
     Concat,
     Constant,
     Conv2D,
-    FullyConnected,
     MaxPool2D,
     Pad,
     Reshape,
@@ -59,9 +57,9 @@ def finish(
     """
     graph = b.graph(name, inputs, outputs, meta)
     quantized = any(tensor.quant is not None for tensor in graph.tensors.values())
-    graph = fuse_activations(_fold_norms(graph, every=quantized))
+    graph = fuse_activations(fold_norms(graph, every=quantized))
     if not quantized:
-        return validate(graph, where)
+        return validate(split_heads(graph), where)
     for layer in graph.layers:
         if isinstance(layer.op, BatchNorm):
             raise ModelError(
@@ -76,43 +74,6 @@ def finish(
     graph = validate(attrs.evolve(graph, layers=tuple(layers)), where)
     lower(graph)
     return graph
-
-
-def _fold_norms(graph: Graph, every: bool) -> Graph:
-    """Constants added and multiplied after a layer with weights (where ``every``, also batch normalisations)
-    folded into it, where nothing else reads what lies between and that is not quantised."""
-    readers = Counter(name for layer in graph.layers for name in set(layer.inputs))
-    layers: list[Layer] = []
-    tensors = dict(graph.tensors)
-    writer: dict[str, int] = {}  # index in `layers` by the tensor written
-    for layer in graph.layers:
-        before, at = layer.inputs[0] if layer.inputs else "", -1
-        if isinstance(layer.op, BatchNorm) and (every or layer.op.epsilon == NO_EPSILON):
-            alone = readers[before] == 1 and before not in graph.outputs and tensors[before].quant is None
-            at = writer.get(before, -1) if alone else -1
-        merged = _normalised(layers[at], layer) if at >= 0 else None
-        if merged is None:
-            writer[layer.output] = len(layers)
-            layers.append(layer)
-        else:
-            writer[layer.output], layers[at] = at, merged
-            del tensors[before]
-    return attrs.evolve(graph, layers=tuple(layers), tensors=tensors)
-
-
-def _normalised(layer: Layer, norm: Layer) -> Layer | None:
-    """A layer followed by a BatchNorm as one; None where it has no weights, or a clamp."""
-    factor, offset = affine(norm)
-    p = dict(layer.params)
-    if isinstance(layer.op, BatchNorm):
-        p |= {"gamma": p["gamma"] * factor, "beta": p["beta"] * factor + offset}
-    elif isinstance(layer.op, Conv2D | FullyConnected) and layer.op.clamp == NO_CLAMP:
-        shape = (-1,) + (1,) * (layer.weight.ndim - 1)
-        p = {"weight": layer.weight * factor.reshape(shape), "bias": p["bias"] * factor + offset}
-    else:
-        return None
-    params = {key: value.astype(np.float32) for key, value in p.items()}
-    return attrs.evolve(layer, params=params, output=norm.output)
 
 
 def _with_all_quants(graph: Graph) -> Graph:

@@ -28,7 +28,7 @@ from thimble.frontend.onnx.gelu import join_erf
 from thimble.frontend.onnx.layout import arranged
 from thimble.frontend.onnx.node import HANDLERS, LAYOUT_ONLY, Fixed, Node, OnnxBuilder, Operand
 from thimble.frontend.onnx.quantized import QLINEAR
-from thimble.frontend.onnx.read import attributes_of, malformed, opset_of, read_model, tensor_array
+from thimble.frontend.onnx.read import attributes_of, malformed, opset_of, parse, read_file, tensor_array
 from thimble.frontend.onnx.unsupported import hint_for
 from thimble.graph.graph import Graph
 from thimble.graph.shapes import Shape
@@ -77,9 +77,17 @@ def load_onnx(path: str | os.PathLike[str]) -> Graph:
             (TMB1122), uses something that is not supported (TMB1101), holds NaN (TMB1102), or shapes do not
             fit (TMB1103); of quantised models also TMB1202.
     """
-    where = os.fspath(path)
+    return load_bytes(read_file(path), os.fspath(path))
+
+
+def load_bytes(content: bytes, where: str = "model.onnx") -> Graph:
+    """As ``load_onnx``, from the bytes of a file.
+
+    Args:
+        where: the file's name: the graph is named after it, and errors show it.
+    """
     with np.errstate(all="ignore"):
-        return _Importer(read_model(path), _plain_name(Path(path).stem) or "model", where).graph()
+        return _Importer(parse(content, where), _plain_name(Path(where).stem) or "model", where).graph()
 
 
 class _Importer:

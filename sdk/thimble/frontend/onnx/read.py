@@ -37,20 +37,26 @@ def malformed(what: str, where: str = "") -> ModelError:
     return ModelError("TMB1120", f"the .onnx file is malformed: {what}", where=where, hint=_EXPORT_HINT)
 
 
-def read_model(path: str | os.PathLike[str]) -> ModelProto:
-    """Reads and parses a file; the graph in it is not checked yet.
-
-    Raises:
-        ModelError: the file cannot be read (TMB1110), is no ONNX file or larger than 128 MiB (TMB1120).
-    """
-    where = os.fspath(path)
+def read_file(path: str | os.PathLike[str]) -> bytes:
+    """A file's bytes, no more than one above ``MAX_BYTES``; raises ModelError TMB1110."""
     try:
         with open(path, "rb") as file:
-            content = file.read(MAX_BYTES + 1)
+            return file.read(MAX_BYTES + 1)
     except OSError as error:
         raise ModelError(
-            "TMB1110", f"cannot read the model: {error.strerror}", where=where, hint="check the path"
+            "TMB1110",
+            f"cannot read the model: {error.strerror}",
+            where=os.fspath(path),
+            hint="check the path",
         ) from None
+
+
+def parse(content: bytes, where: str) -> ModelProto:
+    """The model in the bytes of a file; the graph in it is not checked yet.
+
+    Raises:
+        ModelError: it is no ONNX file, or larger than 128 MiB (TMB1120).
+    """
     if len(content) > MAX_BYTES:
         raise malformed(f"it has more than {MAX_BYTES} bytes", where)
     model = ModelProto()
