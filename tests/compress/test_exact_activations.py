@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from thimble.compress.rewrites.exact.activations import fuse_activations
 from thimble.compress.rewrites.exact.clamps import open_clamps
 from thimble.graph.graph import Graph, Quant
-from thimble.graph.ops import NO_CLAMP, RELU, Activation, Clamp, Mul, Reshape, Transpose
+from thimble.graph.ops import NO_CLAMP, RELU, Activation, Clamp, MaxPool2D, Mul, Reshape, Transpose
 from thimble.graph.validate import validate
 from thimble.quantize.lowering import requantization_factors
 
@@ -72,6 +72,19 @@ def test_a_shift_of_the_zero_point_goes_into_the_requantisation_before(kind):
         params = {**layer.params, "multiplier": multiplier, "shift": shift}
         layers = (graph.layers[0], attrs.evolve(layer, params=params), *graph.layers[2:])
         graph = attrs.evolve(graph, layers=layers)
+    small = validate(fuse_activations(graph))
+    assert len(small.layers) == len(graph.layers) - 1
+    assert_same_bits(graph, small, RNG)
+
+
+@settings(max_examples=40, deadline=None)
+@given(clamps, clamps, quants, st.sampled_from([(0, 0, 0, 0), (1, 0, 0, 1)]))
+def test_a_clamp_goes_into_the_maximum_behind_it(first, second, quant, padding):
+    b = Net((4, 4, 3))
+    x = b.concat("x", b.conv2d("x", 2, (1, 1), clamp=NO_CLAMP, levels=60))
+    b.requantize(x, quant.scale, quant.zero_point)
+    y = b.op(Activation(first), x, quant=quant)
+    graph = b.graph(b.op(MaxPool2D((2, 2), (1, 1), padding, second), y, quant=quant))
     small = validate(fuse_activations(graph))
     assert len(small.layers) == len(graph.layers) - 1
     assert_same_bits(graph, small, RNG)

@@ -1,9 +1,10 @@
-"""Rewrite: activations on their own go into the layer before them.
+"""Rewrite: activations on their own go into the layer before them, or into a maximum after them.
 
-A clamp after a clamp is one clamp, and it may move to before a layer that only moves elements or picks the
-largest. A requantisation goes too where one step gives the same bits as two: both ways are non-decreasing
-step functions of the accumulator (or of an input's 256 values), so they are equal if and only if they step at
-the same places, which is checked for every channel (see ``steps``).
+A clamp after a clamp is one clamp. It may move to before a layer that only moves elements, and from before a
+maximum into it: the largest of clamped values is the largest value, clamped. A requantisation goes too where
+one step gives the same bits as two: both ways are non-decreasing step functions of the accumulator (or of an
+input's 256 values), so they are equal if and only if they step at the same places, which is checked for every
+channel (see ``steps``).
 """
 
 from __future__ import annotations
@@ -23,12 +24,15 @@ from thimble.graph.ops import (
     Clamp,
     Conv2D,
     FullyConnected,
+    MaxPool2D,
     Reshape,
     ResizeNearest,
     Slice,
     Transpose,
 )
 from thimble.quantize.lowering import clamp_bounds, requantization_factors
+
+_VALUES = np.arange(LEAST, MOST + 1)
 
 
 def fuse_activations(graph: Graph) -> Graph:
@@ -40,8 +44,8 @@ def fuse_activations(graph: Graph) -> Graph:
     for name in [layer.name for layer in graph.layers if isinstance(layer.op, Activation)]:
         second = graph.layer(name)
         first = _clamping(graph, second.inputs[0])
-        if first is not None:
-            graph = _clamp_into(graph, first, second) or _step_into(graph, first, second) or graph
+        fused = first and (_clamp_into(graph, first, second) or _step_into(graph, first, second))
+        graph = fused or _clamp_after(graph, second) or graph
     return graph
 
 
@@ -58,17 +62,43 @@ def _clamping(graph: Graph, name: str) -> Layer | None:
 
 def _clamp_into(graph: Graph, first: Layer, second: Layer) -> Graph | None:
     """An activation that is a clamp only, as part of the clamp before it."""
-    quant = graph.tensors[second.output].quant
-    if quant is None or quant != graph.tensors[second.inputs[0]].quant:
-        return None
     op: Any = first.op
     assert isinstance(second.op, Activation)
     clamp = compose(op.clamp, second.op.clamp)
-    values = np.arange(LEAST, MOST + 1)
-    before = np.clip(values, *clamp_bounds(op.clamp, quant))
-    if (table_of(graph, second)[before - LEAST] != np.clip(values, *clamp_bounds(clamp, quant))).any():
+    if not _is_clamp(graph, second) or not _same_bounds(graph, second, op.clamp, second.op.clamp, clamp):
         return None
     return bypass(replace(graph, first, attrs.evolve(first, op=attrs.evolve(op, clamp=clamp))), second)
+
+
+def _clamp_after(graph: Graph, first: Layer) -> Graph | None:
+    """An activation that is a clamp only, as part of the maximum that alone reads it."""
+    second = only_reader(graph, first.output)
+    if second is None or not isinstance(second.op, MaxPool2D) or not _is_clamp(graph, first):
+        return None
+    assert isinstance(first.op, Activation)
+    clamp = compose(first.op.clamp, second.op.clamp)
+    if not _same_bounds(graph, first, first.op.clamp, second.op.clamp, clamp):
+        return None
+    return bypass(
+        replace(graph, second, attrs.evolve(second, op=attrs.evolve(second.op, clamp=clamp))), first
+    )
+
+
+def _is_clamp(graph: Graph, layer: Layer) -> bool:
+    """Whether an activation keeps its input's quantisation, and does nothing but clamp."""
+    quant = graph.tensors[layer.output].quant
+    if quant is None or quant != graph.tensors[layer.inputs[0]].quant:
+        return False
+    assert isinstance(layer.op, Activation)
+    return bool((table_of(graph, layer) == np.clip(_VALUES, *clamp_bounds(layer.op.clamp, quant))).all())
+
+
+def _same_bounds(graph: Graph, layer: Layer, first: Clamp, second: Clamp, both: Clamp) -> bool:
+    """Whether two clamps in a row, in the integers of a layer's quantisation, are the third."""
+    quant = graph.tensors[layer.output].quant
+    assert quant is not None
+    twice = np.clip(np.clip(_VALUES, *clamp_bounds(first, quant)), *clamp_bounds(second, quant))
+    return bool((twice == np.clip(_VALUES, *clamp_bounds(both, quant))).all())
 
 
 def _step_into(graph: Graph, first: Layer, second: Layer) -> Graph | None:
