@@ -1,9 +1,9 @@
 """Removing output channels (neurons) and everything that depended on them alone.
 
-A channel's removal runs through pooling, padding, activations, batch-norm, flattening, concatenation,
-addition and depthwise convolution to the layers that read it. Channels that are tied (the operands of an
-addition) go together. Channels of the network's outputs, and of what feeds a grouped convolution or a reshape
-that is not a flattening, stay.
+A channel's removal runs through pooling, padding, functions of one element, batch-norm, flattening,
+concatenation, sums, products and depthwise convolution to the layers that read it. Channels that are tied
+(the operands of a sum or a product) go together. Channels of the network's outputs and states, and of what
+feeds a grouped convolution or anything else that looks at several channels, stay.
 """
 
 from __future__ import annotations
@@ -14,7 +14,24 @@ import attrs
 import numpy as np
 
 from thimble.graph.graph import Graph, Layer
-from thimble.graph.ops import Add, BatchNorm, Concat, Conv2D, FullyConnected, Reshape
+from thimble.graph.ops import (
+    Activation,
+    Add,
+    AvgPool2D,
+    BatchNorm,
+    Concat,
+    Conv2D,
+    FullyConnected,
+    MaxPool2D,
+    Mean,
+    Mul,
+    Pad,
+    Reshape,
+    ResizeNearest,
+    Sub,
+    Unary,
+    op_name,
+)
 
 
 def is_depthwise(graph: Graph, layer: Layer) -> bool:
@@ -32,7 +49,7 @@ def _makes_channels(graph: Graph, layer: Layer) -> bool:
 
 def removable(graph: Graph) -> list[tuple[str, ...]]:
     """Groups of layers whose channels may be removed, tied layers together, in the graph's order."""
-    sources: dict[str, frozenset[str]] = {name: frozenset() for name in graph.inputs}
+    sources: dict[str, frozenset[str]] = {name: frozenset() for name in _given(graph)}
     parent: dict[str, str] = {}
     fixed: set[str] = set()
 
@@ -50,17 +67,15 @@ def removable(graph: Graph) -> list[tuple[str, ...]]:
                 fixed |= came[0] | {layer.name}
             continue
         sources[layer.output] = frozenset().union(*came)
-        if isinstance(layer.op, Reshape) and not _flattens(graph, layer):
-            fixed |= came[0]
-        if isinstance(layer.op, Concat) and layer.op.axis not in (-1, len(_shape(graph, layer.output)) - 1):
+        if not _passes(graph, layer):
             fixed |= sources[layer.output]
-        if isinstance(layer.op, Add):
+        if isinstance(layer.op, Add | Sub | Mul):
             tied = sorted(sources[layer.output])
             if not all(came) or any(len(s) > 1 and s != came[0] for s in came):
-                fixed |= sources[layer.output]  # an operand is the network's input or a concatenation
+                fixed |= sources[layer.output]  # an operand is an input, constant or concatenation
             for name in tied[1:]:
                 parent[root(name)] = root(tied[0])
-    for name in graph.outputs:
+    for name in graph.results:
         fixed |= sources[name]
     groups: dict[str, list[str]] = {}
     for name in parent:
@@ -81,7 +96,7 @@ def remove_channels(graph: Graph, keep: Mapping[str, np.ndarray]) -> Graph:
         ValueError: a mask has the wrong length or keeps nothing, or channels that are tied differ.
     """
     masks: dict[str, np.ndarray] = {
-        name: np.ones(graph.tensors[name].shape[-1], dtype=bool) for name in graph.inputs
+        name: np.ones(graph.tensors[name].shape[-1], dtype=bool) for name in _given(graph)
     }
     layers, tensors = [], dict(graph.tensors)
     for layer in graph.layers:
@@ -93,9 +108,9 @@ def remove_channels(graph: Graph, keep: Mapping[str, np.ndarray]) -> Graph:
         layers.append(attrs.evolve(layer, op=op, params=params))
         old = graph.tensors[layer.output]
         tensors[layer.output] = attrs.evolve(old, shape=(*old.shape[:-1], int(mask.sum())))
-    for name in graph.outputs:
+    for name in sorted(graph.results):
         if not masks[name].all():
-            raise ValueError(f"{name}: an output of the network would lose channels")
+            raise ValueError(f"{name}: an output or state of the network would lose channels")
     return attrs.evolve(graph, layers=tuple(layers), tensors=tensors)
 
 
@@ -103,7 +118,12 @@ def _through(
     graph: Graph, layer: Layer, came: list[np.ndarray], keep: Mapping[str, np.ndarray]
 ) -> tuple[np.ndarray, Mapping[str, np.ndarray]]:
     """The mask of the layer's output channels, and the layer's parameters without what is gone."""
-    params, first = layer.params, came[0]
+    params = layer.params
+    if not _makes_channels(graph, layer) and not _passes(graph, layer):
+        if not all(mask.all() for mask in came):
+            raise ValueError(f"{layer.name}: channels cannot be removed before this {op_name(layer.op)}")
+        return np.ones(_shape(graph, layer.output)[-1], dtype=bool), params
+    first = came[0]
     if _makes_channels(graph, layer):
         out = np.asarray(keep.get(layer.name, np.ones(len(layer.weight), dtype=bool)), dtype=bool)
         if out.shape != (len(layer.weight),) or not out.any():
@@ -120,18 +140,12 @@ def _through(
         return out, {**params, "weight": layer.weight[out], "bias": params["bias"][out]}
     if isinstance(layer.op, BatchNorm):
         return first, {key: value[first] for key, value in params.items()}
-    if isinstance(layer.op, Concat) and len(came) > 1:
-        if layer.op.axis in (-1, len(_shape(graph, layer.output)) - 1):
-            return np.concatenate(came), params
-        _must_agree(layer, came)
-    if isinstance(layer.op, Add):
+    if isinstance(layer.op, Concat) and _last_axis(graph, layer):
+        return np.concatenate(came), params
+    if isinstance(layer.op, Add | Sub | Mul):
         _must_agree(layer, came)
     if isinstance(layer.op, Reshape):
-        if _flattens(graph, layer):
-            return flat_mask(graph, layer, first), params
-        if not first.all():
-            raise ValueError(f"{layer.name}: channels cannot be removed before this reshape")
-        return np.ones(_shape(graph, layer.output)[-1], dtype=bool), params
+        return flat_mask(graph, layer, first), params
     return first, params
 
 
@@ -140,8 +154,32 @@ def flat_mask(graph: Graph, layer: Layer, channels: np.ndarray) -> np.ndarray:
     return np.tile(channels, graph.tensors[layer.inputs[0]].size // len(channels))
 
 
-def _flattens(graph: Graph, layer: Layer) -> bool:
-    return len(_shape(graph, layer.output)) == 1
+def _given(graph: Graph) -> tuple[str, ...]:
+    """The tensors that no layer writes."""
+    return (*graph.inputs, *(before for before, _ in graph.states))
+
+
+def _passes(graph: Graph, layer: Layer) -> bool:
+    """Whether a layer that makes no channels hands each one on as one channel, or flat."""
+    op, shape = layer.op, _shape(graph, layer.output)
+    match op:
+        case MaxPool2D() | AvgPool2D() | Pad() | Activation() | BatchNorm() | Unary() | ResizeNearest():
+            return True
+        case Conv2D():
+            return True  # depthwise
+        case Reshape():
+            return len(shape) == 1
+        case Concat():
+            return _last_axis(graph, layer) or len(layer.inputs) == 1
+        case Add() | Sub() | Mul():
+            return all(_shape(graph, name)[-1] == shape[-1] for name in layer.inputs)
+        case Mean():
+            return len(_shape(graph, layer.inputs[0])) - 1 not in op.axes
+    return False
+
+
+def _last_axis(graph: Graph, layer: Layer) -> bool:
+    return isinstance(layer.op, Concat) and layer.op.axis in (-1, len(_shape(graph, layer.output)) - 1)
 
 
 def _shape(graph: Graph, tensor: str) -> tuple[int, ...]:

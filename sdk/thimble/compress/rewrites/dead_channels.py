@@ -82,7 +82,7 @@ def _handed_on(layer: Layer, values: np.ndarray) -> np.ndarray:
 def _read(graph: Graph, tensor: str) -> np.ndarray:
     """Which channels of a tensor reach a weight that is not zero."""
     channels = graph.tensors[tensor].shape[-1]
-    if tensor in graph.outputs:
+    if tensor in graph.results:
         return np.ones(channels, dtype=bool)
     read = np.zeros(channels, dtype=bool)
     for layer in graph.consumers(tensor):
@@ -99,7 +99,7 @@ def _read(graph: Graph, tensor: str) -> np.ndarray:
 
 def _foldable(graph: Graph, tensor: str, value: np.ndarray) -> np.ndarray:
     """Which channels, being constant, can go into the biases of all that read them."""
-    if tensor in graph.outputs:
+    if tensor in graph.results:
         return np.zeros(len(value), dtype=bool)
     can = np.ones(len(value), dtype=bool)
     for layer in graph.consumers(tensor):
