@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 import re
 import warnings
@@ -28,6 +29,8 @@ _TORCH = str(Path(torch.__file__).parent)
 _FRAME = re.compile(r'File "(?P<file>[^"]+)", line (?P<line>\d+), in [^\n]*\n\s*(?P<code>[^\n]*)')
 _SEQUENCE_OPERATIONS = {"aten.conv1d", "aten.conv_transpose1d", "aten.max_pool1d", "aten.avg_pool1d"}
 _SEQUENCE_OPERATIONS |= {"aten.adaptive_avg_pool1d", "aten.upsample_nearest1d"}
+_FILLS = {"aten.zeros_like", "aten.ones_like", "aten.full_like"}
+_FILLS |= {"aten.new_zeros", "aten.new_ones", "aten.new_full"}
 _ALIKE = {"aten.cat", "aten.pad", "aten.constant_pad_nd", "aten.batch_norm", "aten.relu", "aten.slice"}
 _ALIKE |= {"aten.add", "aten.sub", "aten.mul", "aten.div", "aten.dropout", "aten.to"}  # shape stays alike
 
@@ -48,6 +51,7 @@ def from_module(module: nn.Module, example_input: Any, name: str, *, states: int
 
     Returns:
         A validated graph. Images ``(N, C, H, W)`` become ``(H, W, C)``, and ``meta["input_layout"]`` says so;
+        results ``(N, C, L)`` are ``(1, L, C)`` where they lie so, as behind a Conv1d, else ``(C, L)``.
         ``meta["parameters"]`` counts the parameters that the exported network uses, each once.
 
     Raises:
@@ -90,7 +94,7 @@ def _export(module: nn.Module, examples: tuple[torch.Tensor, ...], name: str) ->
                 hint=f"its shapes are {[tuple(x.shape) for x in examples]}; does the module expect others?",
             ) from error
         try:
-            return torch.export.export(module, examples)
+            return torch.export.export(module, tuple(x.clone() for x in examples))  # one tensor is one input
         except Exception as error:
             raise ModelError(
                 "TMB1104",
@@ -220,6 +224,9 @@ class _Importer:
             source, at = node.args
             return self.values[source][at]  # type: ignore[index]
         arguments = self._arguments(node)
+        if operation in _FILLS:
+            value = arguments.get("fill_value", float("one" in operation))
+            return torch.full(self._checked(node).shape, value)
         if not any(isinstance(a, Value) for a in _leaves(arguments)):
             return self._constant(node)
         handler = HANDLERS.get(operation)
@@ -250,13 +257,21 @@ class _Importer:
     def _constant(self, node: torch.fx.Node) -> Any:
         """An operation on parameters and buffers alone, such as a mask times a weight: computed here."""
         assert callable(node.target)
-        size = getattr(node.meta.get("val"), "numel", int)()
-        if not isinstance(size, int) or size > MAX_ELEMENTS:
-            raise self._refused(f"a constant of {size} elements", f"at most {MAX_ELEMENTS} can be held")
+        self._checked(node)
         args = [_map(a, self._value) for a in node.args]
         kwargs = {key: _map(a, self._value) for key, a in node.kwargs.items()}
         with torch.no_grad():
             return node.target(*args, **kwargs)
+
+    def _checked(self, node: torch.fx.Node) -> torch.Tensor:
+        """What torch knows of a constant before it is made, whose size is refused if it is unreasonable."""
+        meta = node.meta.get("val")
+        shape = [_size(n) for n in meta.shape] if isinstance(meta, torch.Tensor) else []
+        if math.prod(shape) > MAX_ELEMENTS:
+            raise self._refused(
+                f"a constant of shape {shape}", f"at most {MAX_ELEMENTS} elements can be held"
+            )
+        return torch.empty(shape, device="meta")
 
     def _results(self, node: torch.fx.Node) -> list[tuple[str, Any]]:
         specs = self.program.graph_signature.output_specs
@@ -310,15 +325,15 @@ class _Importer:
                 "an output is not computed from the input",
                 "return the last layer's result, or a tuple of results",
             )
-        whole = value.index.size == self.builder.tensors[value.tensor].size
-        image = len(value.shape) == 3 and in_order(value.index.transpose(1, 2, 0))
-        sequence = len(value.shape) == 2 and in_order(value.index.T)
-        if whole and (image or sequence or in_order(value.index)):
-            return value.tensor
-        call = Call("an output", "output", "", {})
+        call, index = Call("an output", "output", "", {}), value.index
         if len(value.shape) == 3 and value.batch == 0:
             return self.builder.as_image(call, value)
-        return self.builder.stored(call, value.tensor, value.index)
+        whole = index.size == self.builder.tensors[value.tensor].size
+        if whole and len(value.shape) == 2 and in_order(index.T):
+            return self.builder.as_image(call, value)
+        if whole and len(value.shape) == 1 and in_order(index):
+            return value.tensor
+        return self.builder.stored(call, value.tensor, index)
 
     def _refused(self, what: str, hint: str) -> ModelError:
         return ModelError("TMB1101", what, where=f"model {self.name}", hint=hint)
