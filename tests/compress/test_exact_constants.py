@@ -9,7 +9,7 @@ from exact_nets import Net, assert_same_bits
 from thimble.compress.rewrites.exact import optimize
 from thimble.compress.rewrites.exact.constants import drop_unread, fold_constants, shrink_constants
 from thimble.graph.graph import Graph, Layer, Quant, Tensor
-from thimble.graph.ops import NO_CLAMP, RELU, Constant, Pad, Softmax, Unary
+from thimble.graph.ops import NO_CLAMP, RELU, Constant, Pad, ResizeNearest, Softmax, Unary
 from thimble.graph.validate import validate
 
 RNG = np.random.default_rng(0)
@@ -124,3 +124,10 @@ def test_padding_of_a_constant_is_folded_with_its_border():
     assert value.shape == (4, 4, 3)
     assert (value[0] == 5).all()
     assert_same_bits(graph, small, RNG)
+
+
+def test_a_constant_that_folding_would_blow_up_is_computed_on_the_device():
+    b = Net((96, 96, 3))
+    c = b.op(ResizeNearest((96, 96)), constant(b, RNG.integers(-128, 128, (2, 2, 3)), Quant(0.03125, 5)))
+    graph = b.graph(b.add("x", c))
+    assert fold_constants(graph) is graph

@@ -12,13 +12,16 @@ from thimble.graph.ops import Add, Constant, Mul, Sub
 from thimble.quantize.interpreter import run_layer
 from thimble.quantize.lowering import lower_layer
 
+_SMALL = 4096  # bytes that a Constant may take whatever it is made of
+_MOST_PRODUCTS = 1 << 30  # a second's work; counted too high, by the number of outputs
+
 
 def fold_constants(graph: Graph) -> Graph:
     """Layers that compute the same for every input become Constants; the same graph if there are none.
 
-    Either all of a layer's inputs are Constants, and the reference interpreter says what it computes, or its
-    interval in every channel is one value. A channel that no output depends on may have any value of its
-    interval.
+    Either all of a layer's inputs are Constants, and the reference interpreter says what it computes (unless
+    that is much larger, as a resampled constant), or its interval in every channel is one value. A channel
+    that no output depends on may have any value of its interval.
 
     Args:
         graph: quantised.
@@ -32,7 +35,7 @@ def fold_constants(graph: Graph) -> Graph:
         result = found[layer.output]
         if isinstance(layer.op, Constant):
             values[layer.output] = layer.params["value"]
-        elif all(name in values for name in layer.inputs):
+        elif all(name in values for name in layer.inputs) and _worth_while(graph, layer):
             inputs = [values[name][None] for name in layer.inputs]
             values[layer.output] = run_layer(lower_layer(graph, layer), inputs, shape)[0]
         elif need[layer.output].any() and (result.constant | ~need[layer.output]).all():
@@ -43,6 +46,14 @@ def fold_constants(graph: Graph) -> Graph:
             changed = True
         layers.append(layer)
     return attrs.evolve(graph, layers=tuple(layers)) if changed else graph
+
+
+def _worth_while(graph: Graph, layer: Layer) -> bool:
+    """Whether the result takes no more flash than what it is made of, or little, and no long time to find."""
+    result = graph.tensors[layer.output].size
+    weights = layer.weight.size if layer.has_weights else 0
+    own = weights + sum(graph.tensors[name].size for name in layer.inputs)
+    return result <= max(own, _SMALL) and result * max(1, weights) <= _MOST_PRODUCTS
 
 
 def shrink_constants(graph: Graph) -> Graph:

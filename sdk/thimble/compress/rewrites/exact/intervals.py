@@ -1,9 +1,10 @@
 """Which values each channel of each tensor can take, whatever the input: interval analysis in integers.
 
-Every interval is exact for one operator on a box of inputs: an operator that is monotone in its inputs takes
-its least value at their least values, so the reference interpreter itself is run on the corners; a product
-with weights takes its least value where every positive weight meets the least input and every negative one
-the largest, and requantisation is monotone, multipliers being >= 0.
+An operator that is monotone in its inputs takes its least value at their least values, so the reference
+interpreter itself is run on the corners; a product with weights takes its least value where every positive
+weight meets the least input and every negative one the largest, and requantisation is monotone, multipliers
+being >= 0. An operator that moves elements puts out what it reads, and mean and largest of equal values are
+that value.
 """
 
 from __future__ import annotations
@@ -13,17 +14,25 @@ from collections.abc import Callable, Sequence
 import attrs
 import numpy as np
 
+from thimble.compress.rewrites.exact.channels import pairs
 from thimble.graph.graph import Graph, Layer, Tensor
 from thimble.graph.ops import (
     Activation,
     Add,
+    AvgPool2D,
     Constant,
     Conv2D,
     FullyConnected,
     Lookup,
+    MaxPool2D,
     Mul,
+    Pad,
+    Reshape,
+    ResizeNearest,
+    Slice,
     Softmax,
     Sub,
+    Transpose,
     Unary,
 )
 from thimble.graph.shapes import Shape
@@ -70,6 +79,16 @@ def layer_interval(graph: Graph, layer: Layer, inputs: Sequence[Interval]) -> In
             return _requantized(graph, layer, accumulators(graph, layer, inputs[0]))
         case Constant():
             return _hull(layer.params["value"][None], output)
+        case MaxPool2D() | AvgPool2D():
+            assert output.quant is not None
+            bounds = clamp_bounds(layer.op.clamp, output.quant)
+            return Interval(np.clip(inputs[0].low, *bounds), np.clip(inputs[0].high, *bounds))
+        case Pad():
+            assert output.quant is not None
+            zero = output.quant.zero_point
+            return Interval(np.minimum(inputs[0].low, zero), np.maximum(inputs[0].high, zero))
+        case Reshape() | Transpose() | Slice() | ResizeNearest():
+            return _moved(graph, layer, inputs[0])
         case Softmax():
             return everything(output.shape[-1])
         case Unary() | Lookup():
@@ -147,6 +166,19 @@ def _through_table(graph: Graph, layer: Layer, x: Interval) -> Interval:
     return Interval(
         np.array([image.min() for image in images])[which], np.array([image.max() for image in images])[which]
     )
+
+
+def _moved(graph: Graph, layer: Layer, x: Interval) -> Interval:
+    """Of a layer that only moves elements: each channel holds those that it is paired with, or any."""
+    channels = graph.tensors[layer.output].shape[-1]
+    joined = pairs(graph, layer)
+    if joined is None:
+        return Interval(np.full(channels, x.low.min()), np.full(channels, x.high.max()))
+    ((before, after),) = joined
+    low, high = np.full(channels, MOST, np.int64), np.full(channels, LEAST, np.int64)
+    np.minimum.at(low, after, x.low[before])
+    np.maximum.at(high, after, x.high[before])
+    return Interval(low, high)
 
 
 def _run_corners(graph: Graph, layer: Layer, corners: Sequence[tuple[np.ndarray, ...]]) -> np.ndarray:
