@@ -141,42 +141,47 @@ def _structs(tools: Toolchain, target: Target, folder: Path) -> dict[str, dict[s
 
 
 def _model(tools: Toolchain, target: Target, folder: Path) -> dict[str, dict[str, int]]:
-    """Bytes and stack of a generated model's own functions; ``run`` grows with its number of steps."""
+    """Bytes and stack of a generated model's own functions: ``run`` grows with its number of steps, ``reset``
+    with that of states; ``io`` is the function of one more input or output."""
     few, many = (_synthetic(tools, target, steps, folder) for steps in (_FEW, _MANY))
     step = -(-(many["run"].bytes - few["run"].bytes) // (_MANY - _FEW))
     fixed = sum(many[name].bytes for name in ("init", "contract", "input", "output"))
+    state = -(-(many["reset"].bytes - few["reset"].bytes) // (_MANY - _FEW))
+    stream = many["init_stream"].bytes - many["init"].bytes
     return {
         "model": {
             "fixed": fixed + few["run"].bytes - _FEW * step,
             "step": step,
-            "init_stack": many["init"].stack,
+            "io": many["input"].bytes,
+            "state": state,
+            "reset": few["reset"].bytes - _FEW * state + stream,
+            "init_stack": max(many["init"].stack, many["init_stream"].stack),
             "run_stack": many["run"].stack,
         }
     }
 
 
 def _synthetic(tools: Toolchain, target: Target, steps: int, folder: Path) -> dict[str, Node]:
-    """A model with many steps and far offsets, of the form that templates/model.c.j2 writes."""
+    """A model with many steps, states and far offsets, of the form that templates/model.c.j2 writes."""
     source = folder / f"model{steps}.c"
     calls = "\n".join(f"    tmb_conv2d_list_s8(&op_{k}, net->image, net->arena);" for k in range(steps))
     descriptors = "\n".join(f"static const tmb_conv2d_t op_{k} = {{.input = {k}}};" for k in range(steps))
+    states = "\n".join(f"    memset(net->arena + {70000 + 12345 * k}, {k}, 12345);" for k in range(steps))
+    init = "(net_t *net, const uint8_t *image, size_t n, uint8_t *arena, size_t m)"
     source.write_text(
-        f"""#include "thimble_kernels.h"
+        f"""#include <string.h>
+#include "thimble_kernels.h"
 typedef struct {{ const uint8_t *image; int8_t *arena; }} net_t;
 {descriptors}
 extern const tmb_contract_t contract;
 const tmb_contract_t contract = {{1, 2, 3, 4}};
-tmb_status_t init(net_t *net, const uint8_t *image, size_t n, uint8_t *arena, size_t m);
-tmb_status_t init(net_t *net, const uint8_t *image, size_t n, uint8_t *arena, size_t m) {{
-    if (net == NULL || image == NULL || arena == NULL) {{
-        return TMB_ERR_ARGUMENT;
-    }}
-    if (m < 123456u || (uintptr_t)arena % TMB_ALIGNMENT != 0) {{
-        return TMB_ERR_ARENA;
-    }}
-    net->image = image;
-    net->arena = (int8_t *)arena;
-    return tmb_image_check(image, n, &contract);
+tmb_status_t init{init};
+{_init("init", init, "")}
+void reset(net_t *net);
+tmb_status_t init_stream{init};
+{_init("init_stream", init, "    reset(net);")}
+__attribute__((noinline)) void reset(net_t *net) {{
+{states}
 }}
 int8_t *input(net_t *net);
 int8_t *input(net_t *net) {{
@@ -193,6 +198,21 @@ const int8_t *output(const net_t *net) {{
 """
     )
     return _compiled(tools, target, source, source.name, folder)
+
+
+def _init(name: str, parameters: str, reset: str) -> str:
+    return f"""tmb_status_t {name}{parameters} {{
+    if (net == NULL || image == NULL || arena == NULL) {{
+        return TMB_ERR_ARGUMENT;
+    }}
+    if (m < 123456u || (uintptr_t)arena % TMB_ALIGNMENT != 0) {{
+        return TMB_ERR_ARENA;
+    }}
+    net->image = image;
+    net->arena = (int8_t *)arena;
+{reset}
+    return tmb_image_check(image, n, &contract);
+}}"""
 
 
 def firmware_hash() -> str:

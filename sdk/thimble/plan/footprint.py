@@ -14,6 +14,7 @@ from typing import Any
 
 import attrs
 
+from thimble.graph.graph import Graph
 from thimble.plan.calls import Call
 from thimble.plan.plan import Bounds, Step
 
@@ -105,16 +106,21 @@ def init_stack(core: str) -> int:
     return known.model["init_stack"] + known.stack_of("tmb_image_check") if known else 0
 
 
-def model_bytes(core: str, steps: Sequence[Call | Step]) -> int:
+def model_bytes(core: str, steps: Sequence[Call | Step], graph: Graph | None = None) -> int:
     """Flash of what is generated for a model: its functions and its kernels' descriptors."""
     known = footprint(core)
     if known is None:
         return 0
     descriptors = sum(known.structs.get(step.struct, 0) for step in steps)
-    return known.model["fixed"] + known.model["step"] * len(steps) + descriptors
+    total = known.model["fixed"] + known.model["step"] * len(steps) + descriptors
+    if graph is not None and len(graph.inputs) + len(graph.outputs) > 2:
+        total += known.model["io"] * (len(graph.inputs) + len(graph.outputs) - 2)
+    if graph is not None and graph.states:
+        total += known.model["reset"] + known.model["state"] * len(graph.states)
+    return total
 
 
-def bounds(core: str, steps: Iterable[Step]) -> Bounds | None:
+def bounds(core: str, steps: Iterable[Step], graph: Graph | None = None) -> Bounds | None:
     """Upper bounds of a model's code and stack; None on a core, or with a kernel, that was not measured."""
     known = footprint(core)
     steps = tuple(steps)
@@ -122,10 +128,12 @@ def bounds(core: str, steps: Iterable[Step]) -> Bounds | None:
         return None
     calls = [(step.function, step.choice.source if step.choice else None) for step in steps]
     roots = {"tmb_image_check", *(name for call in calls for name in call if name is not None)}
+    if graph is not None and graph.states:
+        roots.add("memset")
     if not roots <= known.nodes.keys():
         return None
     return Bounds(
-        code=known.bytes_of(roots) + model_bytes(core, steps),
+        code=known.bytes_of(roots) + model_bytes(core, steps, graph),
         stack=max(init_stack(core), *(stack_bytes(core, function, source) for function, source in calls)),
         compiler=known.compiler,
     )

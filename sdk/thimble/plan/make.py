@@ -83,7 +83,7 @@ def _costs(graph: Graph, core: str, ways: Ways, groups: Groups) -> Costs:
         code=lambda functions: code_bytes(core, ["tmb_image_check", *functions, *others]),
         arena=lambda first, choice: max(steps.needed(name, choice) for name in groups[first]),
         stack=lambda choice: stack_bytes(core, choice.function, choice.source),
-        flash=len(image_of(graph, listed).data) - weights + model_bytes(core, listed.calls),
+        flash=len(image_of(graph, listed).data) - weights + model_bytes(core, listed.calls, graph),
         arena_floor=steps.floor() + STATIC_BYTES,
         stack_floor=max([init_stack(core), *(stack_bytes(core, name) for name in others)]),
     )
@@ -129,7 +129,7 @@ def plan_with(
         arena=arena,
         image=image,
         candidates=candidates,
-        bounds=bounds(core, steps),
+        bounds=bounds(core, steps, graph),
         ways={name: tuple(found) for name, found in ways.items()},
     )
 
