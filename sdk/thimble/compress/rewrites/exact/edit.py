@@ -18,11 +18,6 @@ def replace(graph: Graph, old: Layer, new: Layer) -> Graph:
     return attrs.evolve(graph, layers=layers)
 
 
-def read_instead(graph: Graph, reader: Layer, old: str, new: str) -> Graph:
-    """The graph in which one layer reads another tensor."""
-    return replace(graph, reader, _renamed(reader, old, new))
-
-
 def only_reader(graph: Graph, name: str) -> Layer | None:
     """The one layer that reads a tensor; None if more do, or the world outside."""
     readers = graph.consumers(name)

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 import attrs
 import numpy as np
 
-from thimble.compress.rewrites.exact.channels import pairs
+from thimble.compress.rewrites.exact.channels import groups_of, pairs
 from thimble.graph.graph import Graph, Layer, Tensor
 from thimble.graph.ops import (
     Activation,
@@ -112,7 +112,7 @@ def accumulators(graph: Graph, layer: Layer, x: Interval) -> Interval:
     if isinstance(layer.op, Conv2D) and any(layer.op.padding):
         low, high = np.minimum(low, 0), np.maximum(high, 0)
     positive, negative = _column_sums(layer, len(low))
-    groups = layer.op.groups if isinstance(layer.op, Conv2D) else 1
+    groups = groups_of(layer)
     bounds = []
     for first, second in ((low, high), (high, low)):
         least = _product(positive, first, groups) + _product(negative, second, groups)
@@ -122,7 +122,7 @@ def accumulators(graph: Graph, layer: Layer, x: Interval) -> Interval:
 
 def _column_sums(layer: Layer, channels: int) -> tuple[np.ndarray, np.ndarray]:
     """The sums over the window of the positive and of the negative weights, ``[O][I / groups]``."""
-    groups = layer.op.groups if isinstance(layer.op, Conv2D) else 1
+    groups = groups_of(layer)
     taps = layer.weight.reshape(len(layer.weight), -1, channels // groups)
     sides = np.maximum(taps, 0), np.minimum(taps, 0)
     return sides[0].sum(axis=1, dtype=np.float64), sides[1].sum(axis=1, dtype=np.float64)
