@@ -111,6 +111,9 @@ def build(
         int,
         typer.Option(help="How many of a .pt2's last inputs its last outputs renew for the next run.", min=0),
     ] = 0,
+    patches: Annotated[
+        bool, typer.Option("--patches", help="Run the first layers strip by strip even where they fit whole.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Write a PlatformIO project that runs MODEL on a board."""
@@ -128,6 +131,7 @@ def build(
             flash=flash,
             max_drop=max_drop,
             states=states,
+            patches=patches,
         )
 
     finish(work, as_json=json)

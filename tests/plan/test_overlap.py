@@ -140,7 +140,8 @@ def test_a_planned_network_computes_the_same_as_one_that_shares_nothing(data):
     buffers = [Buffer("t0", sizes["t0"], 0, last["t0"])]
     for k, (kernel, used, name) in enumerate(steps):
         rule = ELEMENTWISE if kernel is None else kernel.rule
-        buffers.append(Buffer(name, sizes[name], k, max(last[name], k), dict.fromkeys(used, rule)))
+        dying = [t for t in used if last[t] == k]
+        buffers.append(Buffer(name, sizes[name], k, max(last[name], k), dict.fromkeys(dying, rule)))
     planned = place(buffers)
     apart = dict(zip(tensors, np.cumsum([0, *(sizes[t] for t in tensors[:-1])]).tolist(), strict=True))
     total = sum(sizes.values())

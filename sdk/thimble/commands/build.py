@@ -16,6 +16,7 @@ from thimble.commands.output import note
 from thimble.compress.rewrites.exact.count import removed
 from thimble.errors import FitError, RecipeError
 from thimble.graph.graph import Graph
+from thimble.plan.fit import fit_plan
 from thimble.plan.make import AUTO, make_plan
 from thimble.plan.objective import DESCRIPTIONS, Limits
 from thimble.plan.plan import Plan
@@ -31,12 +32,14 @@ def build(
     flash: str | None = None,
     max_drop: float | None = None,
     states: int = 0,
+    patches: bool = False,
 ) -> dict[str, Any]:
     """Plans the model for the board, refuses it where it does not fit, and writes the project.
 
     Board and objective default to those of the recipe that made the model. ``flash``, a size such as
     ``"64K"``, or ``max_drop``, points of accuracy, has the model compressed without training first.
     ``states`` of a ``.pt2``'s last inputs are kept in the arena, and its last outputs are their next values.
+    ``patches`` has the first layers run strip by strip even where they would fit whole.
 
     Raises:
         RecipeError: TMB3023, neither the command nor the recipe names a board; what ``parse_target`` says.
@@ -54,14 +57,16 @@ def build(
     objective = objective or target.get("optimize") or ("size" if flash else "balanced")
     samples = read_samples(inputs, graph) if inputs else None
 
-    def plan_of(candidate: Graph) -> Plan:
-        limits = Limits(board.flash_bytes, board.ram_bytes)
-        return make_plan(candidate, board.target, objective, graph.meta.get("codecs", AUTO), limits)
+    codecs = graph.meta.get("codecs", AUTO)
+    limits = Limits(board.flash_bytes, board.ram_bytes)
+
+    def flash_of(candidate: Graph) -> int:
+        return flash_bytes(make_plan(candidate, board.target, objective, codecs, limits), board)
 
     if wanted is not None:
-        graph, cost = compress_for(graph, samples, wanted, lambda g: flash_bytes(plan_of(g), board))
+        graph, cost = compress_for(graph, samples, wanted, flash_of)
         show(cost)
-    plan = plan_of(graph)
+    plan = fit_plan(graph, board.target, objective, codecs, limits, patches=patches)
     facts = check_fit(plan, board)
     if line := removed(graph.meta):
         note(line)
@@ -171,7 +176,14 @@ def memory_line(plan: Plan) -> str:
     """The arena beside the least that it could be."""
     arena, bound = plan.arena_bytes, plan.arena.live_bytes
     text = f"arena: {arena:,} bytes; the most that must live at once is {bound:,}"
-    return text + (", so no arrangement is smaller" if arena == bound else "")
+    text += ", so no arrangement is smaller" if arena == bound else ""
+    done = plan.graph.meta.get("patches")
+    if done:
+        more = 100 * (done["macs"] - 1)
+        text += (
+            f"; the first {done['layers']} layers run in {done['strips']} strips, for {more:.0f} % more MACs"
+        )
+    return text
 
 
 HINTS = {

@@ -1,8 +1,8 @@
 """Arena offsets by live ranges.
 
 A buffer lives from the step that writes it to the last step that reads it. Two buffers that live at one time
-may not share a byte, but for one rule: the output of a step may lie over the inputs that die with it as far
-as the step's kernel allows (``plan.overlap``).
+may not share a byte, but for one rule: the output of a step may lie over the inputs that die with it, or over
+those bytes of them that do, as far as the step's kernel allows (``plan.overlap``, ``plan.buffers``).
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ _WORK = 400_000  # pairs of buffers looked at, after which a large graph has had
 class Buffer:
     """A stretch of the arena: bytes that live over the steps ``first`` to ``last``, both included.
 
-    ``over`` says of inputs that may end with ``first`` how the buffer may lie over them.
+    ``over`` says how the buffer may lie over others while both live: over inputs of its step that end there,
+    or over one whose first bytes are read no more when its own are written.
     """
 
     name: str
@@ -63,9 +64,8 @@ def live_bytes(buffers: Iterable[Buffer], step: int) -> int:
     live = {b.name: b for b in buffers if b.first <= step <= b.last}
     total = sum(align(b.bytes) for b in live.values())
     for b in live.values():
-        if b.over and b.first == step:
-            dying = (live[name] for name in b.over if name in live and _shares(b, live[name]))
-            total -= min(align(b.bytes), sum(most_shared(b.over[x.name], b.bytes, x.bytes) for x in dying))
+        under = [live[name] for name in b.over if name in live]
+        total -= min(align(b.bytes), sum(most_shared(b.over[x.name], b.bytes, x.bytes) for x in under))
     return total
 
 
@@ -125,11 +125,6 @@ def _orders(buffers: Sequence[Buffer]) -> Iterator[list[int]]:
         yield sorted(numbers, key=lambda k: (-weight[k], k))
 
 
-def _shares(output: Buffer, source: Buffer) -> bool:
-    """Whether the output's step is the input's last."""
-    return source.name in output.over and output.first == source.last
-
-
 @attrs.frozen
 class _Found:
     offsets: tuple[int, ...]
@@ -180,7 +175,7 @@ def _together(a: Buffer, b: Buffer) -> bool:
 def _neighbour(a: Buffer, b: Buffer, number: int) -> _Neighbour:
     before, behind, step = -align(a.bytes), align(b.bytes), None
     for output, source in ((a, b), (b, a)):
-        if _shares(output, source):
+        if source.name in output.over:
             rule = output.over[source.name]
             if rule.distance is not None and output is a:
                 before = max(before, -align(rule.distance))

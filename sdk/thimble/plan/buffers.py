@@ -33,18 +33,22 @@ def list_buffers(graph: Graph, listed: Calls) -> tuple[Buffer, ...]:
     across = kept(graph, listed.views)
     first |= dict.fromkeys(across, 0)
     last |= dict.fromkeys(across, end)
+    buffers = [Buffer(name, size[name], start, last[name]) for name, start in first.items()]
+    uses = Uses(listed)
+    rules = {k: overlaps(call, call.over, listed.views) for k, call in enumerate(listed.calls)}
+    scratch = (Buffer(f"{c.name}/scratch", s, k, k) for k, c in enumerate(listed.calls) if (s := _scratch(c)))
+    ending = [b for b in buffers if b.last < end and b.name not in across]
     over = {
-        at[call.writes]: overlaps(call, call.over, listed.views)
-        for k, call in enumerate(listed.calls)
-        if first[at[call.writes]] == k and at[call.writes] not in across
+        b.name: {x.name: rule for x in ending if (rule := uses.rule(b, x, rules)) is not None}
+        for b in buffers
+        if b.name not in across
     }
-    return (
-        *(Buffer(f"{c.name}/scratch", s, k, k) for k, c in enumerate(listed.calls) if (s := _scratch(c))),
-        *(Buffer(name, size[name], start, last[name], over.get(name, {})) for name, start in first.items()),
-    )
+    return (*scratch, *(attrs.evolve(b, over=over.get(b.name, {})) for b in buffers))
 
 
-def overlaps(call: Call, rules: Mapping[str, Overlap], views: Mapping[str, View]) -> dict[str, Overlap]:
+def overlaps(
+    call: Call, rules: Mapping[str, Overlap], views: Mapping[str, View]
+) -> dict[str, Overlap | None]:
     """How the output's buffer may lie over each that the call reads, in all the ways in which it reads it.
 
     ``rules`` are of the descriptor's members, as ``Call.over`` has them.
@@ -57,7 +61,46 @@ def overlaps(call: Call, rules: Mapping[str, Overlap], views: Mapping[str, View]
         rule = rule.moved(output.at - source.at) if rule is not None else None
         known = found.get(source.buffer, rule)
         found[source.buffer] = None if known is None or rule is None else known & rule
-    return {name: rule for name, rule in found.items() if rule is not None and name != output.buffer}
+    return found
+
+
+class Uses:
+    """Which bytes of every buffer the steps write and read: what one buffer may take of another that is still
+    read, from its start on, since the bytes in front are not read any more."""
+
+    def __init__(self, listed: Calls) -> None:
+        self.writes: dict[str, list[tuple[int, int]]] = {}  # step, end of the written bytes
+        self.reads: dict[str, list[tuple[int, int]]] = {}  # step, start of the read bytes
+        for k, call in enumerate(listed.calls):
+            place = listed.views[call.writes]
+            self.writes.setdefault(place.buffer, []).append((k, place.at + listed.sizes[call.writes]))
+            for tensor in call.reads.values():
+                source = listed.views[tensor]
+                self.reads.setdefault(source.buffer, []).append((k, source.at))
+
+    def rule(
+        self, b: Buffer, under: Buffer, rules: Mapping[int, Mapping[str, Overlap | None]]
+    ) -> Overlap | None:
+        """How ``b`` may lie over another buffer for as long as both live; None where it may not.
+
+        ``rules`` has for each step how its output may lie over what it reads.
+        """
+        writes, reads = self.writes.get(b.name, ()), self.reads.get(under.name, ())
+        written = max((k for k, _ in self.writes.get(under.name, ())), default=-1)
+        if b is under or not writes or not written < b.first <= under.last:
+            return None
+        result: Overlap | None = None
+        for k, _ in writes:
+            if under.name in rules[k]:
+                own = rules[k][under.name]
+                result = own if result is None or own is None else result & own
+                if result is None:
+                    return None
+        after = [end - low for k, end in writes for step, low in reads if step > k]
+        if after:
+            later = Overlap(distance=max(after))
+            result = later if result is None else later & result
+        return result if result is None or result.distance is None or result.distance < b.bytes else None
 
 
 def _scratch(call: Call) -> int:
@@ -74,6 +117,12 @@ class Steps:
 
     listed: Calls
     buffers: tuple[Buffer, ...]
+    uses: Uses
+
+    @classmethod
+    def of(cls, graph: Graph, listed: Calls) -> Steps:
+        """The steps of a graph's calls."""
+        return cls(listed, list_buffers(graph, listed), Uses(listed))
 
     def needed(self, layer: str, choice: Choice) -> int:
         """Bytes that live while a layer runs in this way."""
@@ -87,10 +136,21 @@ class Steps:
     def _needed(self, step: int, choice: Choice) -> int:
         call, views = self.listed.calls[step], self.listed.views
         rules = {} if choice.overlap is None else dict.fromkeys(call.reads, choice.overlap)
-        over, output = overlaps(call, rules, views), views[call.writes].buffer
+        changed = {step: overlaps(call, rules, views)}
         live = [
-            attrs.evolve(b, over=over) if b.name == output and b.first == step else b
+            self._with(b, step, changed) if b.name == views[call.writes].buffer else b
             for b in self.buffers
             if b.first <= step <= b.last and b.name != f"{call.name}/scratch"
         ]
         return live_bytes([*live, Buffer("/scratch", choice.scratch, step, step)], step)
+
+    def _with(self, b: Buffer, step: int, changed: Mapping[int, Mapping[str, Overlap | None]]) -> Buffer:
+        """A step's output with another rule for what the step reads."""
+        rules = {k: changed.get(k, {}) for k, _ in self.uses.writes[b.name]}
+        by_name = {x.name: x for x in self.buffers}
+        over = {name: rule for name, rule in b.over.items() if name not in changed[step]}
+        for name in changed[step]:
+            rule = self.uses.rule(b, by_name[name], rules)
+            if rule is not None:
+                over[name] = rule
+        return attrs.evolve(b, over=over)

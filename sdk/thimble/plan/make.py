@@ -76,7 +76,7 @@ def make_plan(
 def _costs(graph: Graph, core: str, ways: Ways, groups: Groups) -> Costs:
     """What every plan of the graph needs, and what each choice adds."""
     listed = list_calls(graph, lower(graph), {name: options[0] for name, options in ways.items()})
-    steps = Steps(listed, list_buffers(graph, listed))
+    steps = Steps.of(graph, listed)
     others = [call.function for call in listed.calls if call.weights is None]
     weights = sum(ways[first][0].bytes for first in groups)
     return Costs(

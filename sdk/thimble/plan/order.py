@@ -23,8 +23,9 @@ class _State:
 
 
 def lean_order(graph: Graph) -> Graph:
-    """The graph with its layers in an order of least peak memory; its own order where none is better."""
-    if _is_chain(graph):
+    """The graph with its layers in an order of least peak memory; its own order where none is better, and
+    where it runs in patches, whose order is what they are for."""
+    if _is_chain(graph) or "patches" in graph.meta:
         return graph
     states = [_State(frozenset(), (), 0)]
     for _ in graph.layers:

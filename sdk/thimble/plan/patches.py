@@ -30,6 +30,12 @@ class Patches:
     layers: int
     strips: int
 
+    @classmethod
+    def of(cls, graph: Graph) -> Patches:
+        """What ``patched`` did to a graph."""
+        facts = graph.meta["patches"]
+        return cls(facts["layers"], facts["strips"])
+
 
 @attrs.frozen
 class _Rows:

@@ -11,6 +11,7 @@ from thimble.plan.calls import Calls, list_calls
 from thimble.plan.constants import image_like
 from thimble.plan.image import Image
 from thimble.plan.order import lean_order
+from thimble.plan.patches import Patches, patched
 from thimble.plan.plan import Choice, Plan
 from thimble.plan.structure import capacities, describe
 from thimble.quantize.lowering import lower
@@ -28,6 +29,8 @@ def image_for(plan: Plan, graph: Graph) -> Image:
             encoding and ``plan.image.build`` say.
     """
     graph = lean_order(graph)
+    if "patches" in plan.graph.meta:
+        graph = patched(graph, Patches.of(plan.graph))
     steps = [step for step in plan.steps if step.choice is not None]
     if len(graph.weighted) != len(steps):
         raise _other(

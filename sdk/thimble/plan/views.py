@@ -12,7 +12,7 @@ import attrs
 
 from thimble.graph.graph import Graph, Layer
 from thimble.plan.arena import ALIGNMENT
-from thimble.quantize.lowering import Lowered, LoweredConcat, LoweredGather, LoweredReshape
+from thimble.quantize.lowering import Lowered, LoweredConcat, LoweredGather, LoweredReshape, lower
 
 
 @attrs.frozen
@@ -33,7 +33,13 @@ def find_views(graph: Graph, lowered: Mapping[str, Lowered]) -> dict[str, View]:
     A concatenation takes parts in only where that lets no more bytes live at one time: its result lives from
     its first part on.
     """
-    inside: dict[str, View] = {}  # tensor -> the tensor that it is a part of
+    inside = _inside(graph, lowered)
+    return {name: _resolve(inside, name) for name in graph.tensors}
+
+
+def _inside(graph: Graph, lowered: Mapping[str, Lowered]) -> dict[str, View]:
+    """The tensors that are a part of another, which may be one as well."""
+    inside: dict[str, View] = {}
     for layer in graph.layers:
         low = lowered[layer.name]
         match low:
@@ -49,7 +55,7 @@ def find_views(graph: Graph, lowered: Mapping[str, Lowered]) -> dict[str, View]:
             taken = inside | _parts(graph, layer, low, inside)
             if len(taken) > len(inside) and _peak(graph, taken) <= _peak(graph, inside):
                 inside = taken
-    return {name: _resolve(inside, name) for name in graph.tensors}
+    return inside
 
 
 def is_view(low: LoweredGather) -> bool:
@@ -79,20 +85,35 @@ def _resolve(inside: Mapping[str, View], name: str) -> View:
     return View(name, at)
 
 
-def _peak(graph: Graph, inside: Mapping[str, View]) -> int:
-    """The most bytes of buffers that live at one layer."""
-    first: dict[str, int] = {}
-    last: dict[str, int] = {}
+def live_bytes(graph: Graph) -> int:
+    """The most bytes of tensors that live at one layer of a quantised graph, if every layer with one input
+    could lay its output over it. What kernels need beside and forbid is not in it."""
+    return _peak(graph, _inside(graph, lower(graph)), over=True)
+
+
+def _peak(graph: Graph, inside: Mapping[str, View], *, over: bool = False) -> int:
+    """The most bytes of buffers that live at one layer; ``over``: outputs lie over inputs that end there."""
+    buffer = {name: _resolve(inside, name).buffer for name in graph.tensors}
+    size = {name: tensor.size for name, tensor in graph.tensors.items()}
+    end = len(graph.layers)
+    first = dict.fromkeys((buffer[name] for name in graph.inputs), 0)
+    last = dict(first)
     for k, layer in enumerate(graph.layers):
         for name in (*layer.inputs, layer.output):
-            buffer = _resolve(inside, name).buffer
-            first.setdefault(buffer, k)
-            last[buffer] = k
-    for name in graph.outputs:
-        last[_resolve(inside, name).buffer] = len(graph.layers)
-    for name in graph.inputs:
-        first[_resolve(inside, name).buffer] = 0
-    return max(
-        sum(graph.tensors[b].size for b, start in first.items() if start <= k <= last.get(b, 0))
-        for k in range(len(graph.layers))
-    )
+            first.setdefault(buffer[name], k)
+            last[buffer[name]] = k
+    last |= dict.fromkeys((buffer[name] for name in graph.outputs), end)
+    starts: list[int] = [0] * (end + 2)
+    for name, start in first.items():
+        starts[start] += size[name]
+        starts[last[name] + 1] -= size[name]
+    peak = live = 0
+    for k, layer in enumerate(graph.layers):
+        live += starts[k]
+        shared = 0
+        if over and len(layer.inputs) == 1:
+            source, output = buffer[layer.inputs[0]], buffer[layer.output]
+            if last[source] == k and first[output] == k and source != output:
+                shared = min(size[source], size[output])
+        peak = max(peak, live - shared)
+    return peak
