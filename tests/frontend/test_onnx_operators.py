@@ -92,3 +92,8 @@ def test_the_graph_computes_what_onnxruntime_computes(case: Case, tmp_path):
         assert_close(graph, model)
     else:
         assert_equal(graph, model)
+
+
+def test_the_page_names_every_operator():
+    page = (Path(__file__).parents[2] / "docs" / "import-onnx.md").read_text()
+    assert [case.operator for case in CASES if f"`{case.operator}`" not in page] == []
