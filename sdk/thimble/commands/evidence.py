@@ -8,6 +8,11 @@ import os
 from pathlib import Path
 from typing import Any
 
+from thimble.commands.load import Loaded
+from thimble.errors import DataError
+from thimble.graph.graph import Graph
+from thimble.graph.io import load, save
+
 _FOLDER = ".thimble"
 
 
@@ -27,6 +32,28 @@ def kept(folder: Path, command: str) -> dict[str, Any] | None:
         return found["document"] if found["of"] == _fingerprint(folder) else None
     except (OSError, ValueError, LookupError, TypeError):
         return None
+
+
+def keep_models(folder: Path, loaded: Loaded) -> None:
+    """Keeps the float model and its integers before anything was removed, for ``verify --layers``."""
+    for name, graph in (("float", loaded.original), ("quantized", loaded.quantized)):
+        path = folder / _FOLDER / f"{name}.thimble"
+        path.parent.mkdir(exist_ok=True)
+        save(graph, path)
+
+
+def kept_models(folder: Path) -> tuple[Graph, Graph]:
+    """The float model and its integers; raises DataError TMB2038 where the project has none."""
+    paths = [folder / _FOLDER / f"{name}.thimble" for name in ("float", "quantized")]
+    if not all(path.is_file() for path in paths):
+        raise DataError(
+            "TMB2038",
+            "the float model is not kept in this project",
+            where=str(folder),
+            hint="build the project again with this version of thimble",
+        )
+    original, quantized = map(load, paths)
+    return original, quantized
 
 
 def _path(folder: Path, command: str) -> Path:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import attrs
 import numpy as np
 
 from thimble.commands.inputs import read_arrays
+from thimble.compress.imported import dequantize
 from thimble.compress.rewrites.exact import optimize
+from thimble.compress.rewrites.fold_batch_norm import fold_batch_norm
 from thimble.errors import DataError, ModelError
 from thimble.frontend.load import load_file
 from thimble.graph import io
@@ -17,12 +20,35 @@ from thimble.quantize.inputs import to_storage_layout
 from thimble.quantize.post_training import quantize
 
 
+@attrs.frozen(eq=False)
+class Loaded:
+    """A model file on its way to firmware.
+
+    Attributes:
+        original: float, batch normalisation folded: the file's own, or what the integers of a quantised file
+            stand for.
+        quantized: the same layers in integers.
+        graph: those with nothing dead left in: what firmware is made of.
+    """
+
+    original: Graph
+    quantized: Graph
+    graph: Graph
+
+
 def load_model(
     path: str | os.PathLike[str], calibration: str | os.PathLike[str] | None = None, *, states: int = 0
 ) -> Graph:
-    """The quantised graph of a model file, told apart by its suffix, with nothing dead left in.
+    """The quantised graph of a model file, with nothing dead left in; as ``load``."""
+    return load(path, calibration, states=states).graph
 
-    A quantised ``.thimble`` is returned as it lies there: another one of its structure has to become an image
+
+def load(
+    path: str | os.PathLike[str], calibration: str | os.PathLike[str] | None = None, *, states: int = 0
+) -> Loaded:
+    """A model file, told apart by its suffix, quantised if it is not yet.
+
+    A quantised ``.thimble`` is taken as it lies there: another one of its structure has to become an image
     for the code that was generated from it, whatever channels are dead in either.
 
     Args:
@@ -39,11 +65,11 @@ def load_model(
     if path.suffix.lower() == ".thimble":
         graph = io.load(path)
         if graph.is_quantized:
-            return graph
+            return Loaded(dequantize(graph), graph, graph)
     else:
         graph = load_file(path, states=states)
     if graph.is_quantized:
-        return optimize(graph)
+        return Loaded(dequantize(graph), graph, optimize(graph))
     if calibration is None:
         raise ModelError(
             "TMB1115",
@@ -51,7 +77,8 @@ def load_model(
             where=str(path),
             hint="pass --inputs x.npz with a few hundred samples x",
         )
-    return optimize(quantize(graph, _samples(Path(calibration), graph), scales="per-channel"))
+    quantized = quantize(graph, _samples(Path(calibration), graph), scales="per-channel")
+    return Loaded(fold_batch_norm(graph), quantized, optimize(quantized))
 
 
 def _samples(path: Path, graph: Graph) -> list[np.ndarray]:

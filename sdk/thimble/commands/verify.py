@@ -11,6 +11,7 @@ import numpy as np
 from thimble.codegen.project import read_project
 from thimble.commands.evidence import keep
 from thimble.commands.inputs import Samples, read_samples, save_arrays
+from thimble.commands.layers import compare, confusion, show_confusion, show_layers
 from thimble.commands.output import note, table
 from thimble.commands.targets import check_targets, project_for
 from thimble.graph.graph import Graph
@@ -18,6 +19,7 @@ from thimble.quantize.batches import classes, joined, parted
 from thimble.quantize.inputs import own_integers
 from thimble.quantize.interpreter import run
 
+_MOST_CLASSES = 1000  # of a confusion matrix
 DEFAULT_TARGETS = ("host", "cortex-m4", "rv32imac")
 
 
@@ -28,8 +30,12 @@ def verify(
     targets: Sequence[str] = (),
     outputs: Path | None = None,
     limit: int | None = None,
+    layers: bool = False,
 ) -> dict[str, Any]:
-    """Runs every sample on every target; ``failed`` is in the document where an element differs."""
+    """Runs every sample on every target; ``failed`` is in the document where an element differs.
+
+    ``layers`` adds a comparison of every layer with the float model.
+    """
     from thimble.emulate import execute
 
     names = check_targets(targets, DEFAULT_TARGETS)
@@ -52,6 +58,10 @@ def verify(
     if samples.y is not None:
         document["accuracy"] = min(scores)
         document["accuracy_reference"] = accuracy(results, samples)
+        if _is_class(samples.y):
+            document["confusion"] = confusion(classes(results), samples.y)
+    if layers:
+        document |= compare(folder, inputs)
     if any(t["mismatches"] for t in document["targets"].values()):
         document["failed"] = True
     keep(folder, "verify", document)
@@ -68,6 +78,14 @@ def show(document: dict[str, Any]) -> None:
     )
     if "accuracy" in document:
         note(f"accuracy {document['accuracy']:.2f} %, reference {document['accuracy_reference']:.2f} %")
+    if "confusion" in document:
+        show_confusion(document["confusion"])
+    if "layers" in document:
+        show_layers(document)
+
+
+def _is_class(labels: np.ndarray) -> bool:
+    return bool(labels.min() >= 0 and labels.max() < _MOST_CLASSES)
 
 
 def accuracy(outputs: Sequence[np.ndarray], samples: Samples) -> float:
