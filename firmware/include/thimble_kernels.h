@@ -157,15 +157,15 @@ void tmb_conv2d_list_dsp_s8(const tmb_conv2d_t *op, const uint8_t *image, int8_t
  * they lie, for one channel after another; else they are copied before the first of the four outputs is
  * written. In one group the output may so overlap the input as far as it overwrites only what no window
  * needs any more. patch = 0 if pointwise, else 4 * align4(cols).
- * resident: int8 rows read in place from tmb_weights_data(). scratch: patch
+ * resident: int8 rows read in place from tmb_weights_data(). scratch: 16 * out_c / groups + patch
  * row: op->source decodes `block` rows, which meet every position before the next ones do; the output may
- * overlap the input only where that is all rows. scratch: block * align4(cols) + patch + codec(row) */
+ * overlap the input only where that is all rows. scratch: block * (16 + align4(cols)) + patch + codec(row) */
 void tmb_conv2d_resident_s8(const tmb_conv2d_t *op, const uint8_t *image, int8_t *arena);
 void tmb_conv2d_row_s8(const tmb_conv2d_t *op, const uint8_t *image, int8_t *arena);
 /* The same, two positions at once, of which two channels at once; windows are always copied.
- * resident: scratch: 4 * align8(cols) and, unless pointwise, align4(cols)
- * row: weights are sign-extended once. scratch: 2 * align2(block) * align8(cols) + 4 * align8(cols)
- * + align4(cols) + codec(row) */
+ * resident: scratch: 16 * out_c / groups + 4 * align8(cols) and, unless pointwise, align4(cols)
+ * row: weights are sign-extended once. scratch: 16 * block + 2 * align2(block) * align8(cols)
+ * + 4 * align8(cols) + align4(cols) + codec(row) */
 void tmb_conv2d_resident_dsp_s8(const tmb_conv2d_t *op, const uint8_t *image, int8_t *arena);
 void tmb_conv2d_row_dsp_s8(const tmb_conv2d_t *op, const uint8_t *image, int8_t *arena);
 /* For in_c == groups, out_c a multiple of it: each input channel is copied before its outputs are written. If

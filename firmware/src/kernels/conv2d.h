@@ -54,10 +54,23 @@ tmb_windows_t tmb_windows(const tmb_conv2d_t *op, const int8_t *arena, uint32_t 
 /* the next window's cols weights' inputs: in place if pointwise, else a copy in `room` */
 const int8_t *tmb_next_window(const tmb_conv2d_t *op, tmb_windows_t *w, int8_t *room);
 
-/* Output channels first .. end - 1 of one group at every position, from their rows of weights, `pitch` bytes
- * apart. room: four windows of align4(cols) bytes, unless pointwise. */
-void tmb_conv2d_rows_s8(const tmb_conv2d_t *op, const uint8_t *image, int8_t *arena, uint32_t first,
-                        uint32_t end, const int8_t *rows, uint32_t pitch, int8_t *room);
+void tmb_skip_window(const tmb_conv2d_t *op, tmb_windows_t *w);
+
+/* Rows of weights of output channels first .. first + count - 1, all of one group, neighbours `pitch` bytes
+ * apart. scales: as many as rows, filled by whom they are handed to. */
+typedef struct {
+    const void *weights;
+    uint32_t first, count, pitch;
+    tmb_scale_t *scales;
+} tmb_rows_t;
+
+/* Rows at every position. room: four windows of align4(cols) bytes, unless pointwise. */
+void tmb_conv2d_rows_s8(const tmb_conv2d_t *op, const uint8_t *image, int8_t *arena, const tmb_rows_t *rows,
+                        int8_t *room);
+
+/* n sums of a channel to outputs, whatever its constants */
+void tmb_conv2d_finish(const tmb_conv2d_t *op, const uint8_t *image, uint32_t channel, const int32_t *sums,
+                       uint32_t n, int8_t *y);
 
 /* Widened bytes: four columns take two words, bytes 0 and 2, then 1 and 3, as SXTB16 yields them; two more
  * words, which make it a quad, belong to another window or row. */
@@ -68,18 +81,51 @@ static inline uint32_t tmb_lane(uint32_t column) {
     return (column & 1u) * 2u + (column >> 1 & 1u);
 }
 
+/* n bytes, n a multiple of 4; returns what follows their quads */
+int16_t *tmb_widen(const int8_t *x, uint32_t n, int16_t *quads);
+
 /* n bytes to align8(n) / 4 quads, zeros behind the last */
 void tmb_conv2d_expand(const int8_t *x, uint32_t n, int16_t *quads);
 
-/* sums of two rows of weights, v and w, at the two positions of a patch: v's two, then w's */
-typedef void (*tmb_two_by_two_t)(const int16_t *patch, const void *v, const void *w, uint32_t cols,
-                                 int32_t *sums);
+/* two windows, or one twice, that rows of weights meet */
+typedef struct {
+    const tmb_conv2d_t *op;
+    const uint8_t *image;
+    const tmb_rows_t *rows;
+    const int16_t *patch;
+    uint32_t positions;
+    int usual; /* two positions, and tmb_scale for all channels */
+    int8_t *y; /* the first position's output of the first channel */
+} tmb_patch_t;
 
-/* As tmb_conv2d_rows_s8, two rows at two positions at once. patch: 4 * align8(cols) bytes and, unless
+typedef void (*tmb_channels_t)(const tmb_patch_t *patch);
+
+/* Rows at every position: calls `channels` with two at once. patch: 4 * align8(cols) bytes and, unless
  * pointwise, align4(cols) more. */
-void tmb_conv2d_rows_dsp_s8(const tmb_conv2d_t *op, const uint8_t *image, int8_t *arena, uint32_t first,
-                            uint32_t end, const void *rows, uint32_t pitch, tmb_two_by_two_t two_by_two,
-                            int16_t *patch);
+void tmb_conv2d_rows_dsp_s8(const tmb_conv2d_t *op, const uint8_t *image, int8_t *arena,
+                            const tmb_rows_t *rows, tmb_channels_t channels, int16_t *patch);
+
+/* sums of two rows, v and w, at two positions */
+typedef struct {
+    int32_t v0, v1, w0, w1;
+} tmb_sums_t;
+
+/* sums of row i and the next, or of the last by itself, to outputs */
+void tmb_finish_any(const tmb_patch_t *p, uint32_t i, const tmb_sums_t *sums);
+
+static inline void tmb_finish(const tmb_patch_t *p, uint32_t i, const tmb_sums_t *sums) {
+    if (p->usual && i + 1 < p->rows->count) {
+        const tmb_scale_t *scales = p->rows->scales + i;
+        const tmb_scale_t v = scales[0], w = scales[1];
+        int8_t *y = p->y + i, *next = y + p->op->out_c;
+        y[0] = tmb_scale(&v, sums->v0);
+        y[1] = tmb_scale(&w, sums->w0);
+        next[0] = tmb_scale(&v, sums->v1);
+        next[1] = tmb_scale(&w, sums->w1);
+    } else {
+        tmb_finish_any(p, i, sums);
+    }
+}
 
 /* an input that holds its padding: pixels in rows, neighbours `pixel` bytes apart */
 typedef struct {

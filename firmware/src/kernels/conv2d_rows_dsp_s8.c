@@ -1,50 +1,50 @@
-#include "../tmb_compiler.h"
 #include "conv2d.h"
 
-static TMB_NOINLINE void finish_any(const tmb_conv2d_t *op, const uint8_t *image, uint32_t channel,
-                                    const int32_t *sums, uint32_t n, int8_t *y) {
-    const tmb_channel_t c = tmb_channel(&op->q, image, channel, op->w.cols);
-    const int32_t acc[2] = {sums[0] + c.bias, sums[1] + c.bias};
-    tmb_requantize_run(&c, acc, n, y, op->out_c);
-}
-
-/* one channel's n sums to its outputs; the usual case, two sums and no clamp but int8's, without any loop */
-static TMB_NOINLINE void finish(const tmb_conv2d_t *op, const uint8_t *image, uint32_t channel,
-                                const int32_t *sums, uint32_t n, int8_t *y) {
-    const tmb_channel_t c = tmb_channel(&op->q, image, channel, op->w.cols);
-    if (!c.quick || n < 2 || c.min > -128 || c.max < 127) {
-        finish_any(op, image, channel, sums, n, y);
+/* the next window as quads: from where it lies, if it lies inside the input in rows of whole quads */
+static void expand_next(const tmb_conv2d_t *op, tmb_windows_t *w, int8_t *room, int16_t *quads) {
+    const int32_t bottom = w->y + (op->kernel_h - 1) * op->dilation_h, in_w = op->in_w, in_c = op->in_c;
+    const uint32_t run = (uint32_t)op->kernel_w * op->in_c;
+    const int direct = op->groups == 1 && op->dilation_w == 1 && (run & 3u) == 0;
+    if (!direct || w->y < 0 || bottom >= op->in_h || w->x < 0 || w->x + op->kernel_w > in_w) {
+        tmb_conv2d_expand(tmb_next_window(op, w, room), op->w.cols, quads);
         return;
     }
-    const int32_t q0 = tmb_quick_requantize(&c, sums[0] + c.bias);
-    const int32_t q1 = tmb_quick_requantize(&c, sums[1] + c.bias);
-    y[0] = (int8_t)tmb_ssat8(q0);
-    y[op->out_c] = (int8_t)tmb_ssat8(q1);
+    const int8_t *x = w->input + (w->y * in_w + w->x) * in_c;
+    for (uint32_t row = op->kernel_h; row > 0; row--, x += op->dilation_h * in_w * in_c) {
+        quads = tmb_widen(x, run, quads);
+    }
+    if ((op->w.cols & 4u) != 0) {
+        tmb_store_pair(quads, 0, 0);
+    }
+    tmb_skip_window(op, w);
 }
 
-void tmb_conv2d_rows_dsp_s8(const tmb_conv2d_t *op, const uint8_t *image, int8_t *arena, uint32_t first,
-                            uint32_t end, const void *rows, uint32_t pitch, tmb_two_by_two_t two_by_two,
-                            int16_t *patch) {
+void tmb_finish_any(const tmb_patch_t *p, uint32_t i, const tmb_sums_t *sums) {
+    const uint32_t channel = p->rows->first + i;
+    const int32_t v[2] = {sums->v0, sums->v1}, w[2] = {sums->w0, sums->w1};
+    tmb_conv2d_finish(p->op, p->image, channel, v, p->positions, p->y + i);
+    if (i + 1 < p->rows->count) {
+        tmb_conv2d_finish(p->op, p->image, channel + 1, w, p->positions, p->y + i + 1);
+    }
+}
+
+void tmb_conv2d_rows_dsp_s8(const tmb_conv2d_t *op, const uint8_t *image, int8_t *arena,
+                            const tmb_rows_t *rows, tmb_channels_t channels, int16_t *patch) {
     const uint32_t cols = op->w.cols;
-    tmb_windows_t windows = tmb_windows(op, arena, first);
-    int8_t *y = arena + op->output, *room = (int8_t *)(patch + 2u * tmb_align8(cols));
+    tmb_windows_t windows = tmb_windows(op, arena, rows->first);
+    int8_t *room = (int8_t *)(patch + 2u * tmb_align8(cols));
+    tmb_patch_t p = {op, image, rows, patch, 2, 0, arena + op->output + rows->first};
+    p.usual = tmb_scales(&op->q, image, rows->first, rows->first + rows->count, cols, rows->scales);
     while (windows.left > 0) {
-        const uint32_t n = windows.left < 2 ? 1 : 2;
-        const int8_t *row = rows, *x = tmb_next_window(op, &windows, room);
-        tmb_conv2d_expand(x, cols, patch);
-        /* a last position is its own second, for sums that nobody wants */
-        x = n == 2 ? tmb_next_window(op, &windows, room) : x;
-        tmb_conv2d_expand(x, cols, patch + TMB_SECOND);
-        for (uint32_t o = first; o < end; o += 2, row += 2u * pitch) {
-            /* the last of an odd number pairs with itself */
-            const int paired = o + 1 < end;
-            int32_t sums[4];
-            two_by_two(patch, row, paired ? row + pitch : row, cols, sums);
-            finish(op, image, o, sums, n, y + o);
-            if (paired) {
-                finish(op, image, o + 1, sums + 2, n, y + o + 1);
-            }
+        const tmb_windows_t last = windows;
+        expand_next(op, &windows, room, patch);
+        if (windows.left == 0) {
+            windows = last;
+            p.positions = 1;
+            p.usual = 0;
         }
-        y += n * op->out_c;
+        expand_next(op, &windows, room, patch + TMB_SECOND);
+        channels(&p);
+        p.y += 2u * op->out_c;
     }
 }

@@ -56,13 +56,7 @@ static void gather(const tmb_conv2d_t *op, const tmb_windows_t *w, int8_t *to) {
     }
 }
 
-const int8_t *tmb_next_window(const tmb_conv2d_t *op, tmb_windows_t *w, int8_t *room) {
-    const int8_t *window = room;
-    if (w->pointwise) {
-        window = w->input + (w->y * op->in_w + w->x) * op->in_c;
-    } else {
-        gather(op, w, room);
-    }
+void tmb_skip_window(const tmb_conv2d_t *op, tmb_windows_t *w) {
     w->left--;
     w->x += op->stride_w;
     if (++w->column == op->out_w) {
@@ -70,5 +64,15 @@ const int8_t *tmb_next_window(const tmb_conv2d_t *op, tmb_windows_t *w, int8_t *
         w->x = -op->pad_left;
         w->y += op->stride_h;
     }
+}
+
+const int8_t *tmb_next_window(const tmb_conv2d_t *op, tmb_windows_t *w, int8_t *room) {
+    const int8_t *window = room;
+    if (w->pointwise) {
+        window = w->input + (w->y * op->in_w + w->x) * op->in_c;
+    } else {
+        gather(op, w, room);
+    }
+    tmb_skip_window(op, w);
     return window;
 }

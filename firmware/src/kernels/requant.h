@@ -63,9 +63,29 @@ static inline tmb_channel_t tmb_channel(const tmb_requant_t *q, const uint8_t *i
     return c;
 }
 
-/* tmb_rescale_right with both roundings in the high word of one multiplication, plus the zero point */
+/* tmb_rescale_right of half of `twice`, both roundings in the high word of one multiplication, plus the zero
+ * point */
+static inline int32_t tmb_quick_scale(int32_t twice, int32_t multiplier, int32_t nudge, int32_t right) {
+    return (tmb_smmlar(twice, multiplier, nudge) + tmb_sign(twice)) >> right;
+}
+
 static inline int32_t tmb_quick_requantize(const tmb_channel_t *c, int32_t acc) {
-    return (tmb_smmlar(acc * 2, c->multiplier, c->nudge) + tmb_sign(acc)) >> -c->shift;
+    return tmb_quick_scale(acc * 2, c->multiplier, c->nudge, -c->shift);
+}
+
+/* the same constants in four words, for kernels that come back to a channel at every position */
+typedef struct {
+    int32_t bias; /* twice */
+    int32_t multiplier, nudge, right;
+} tmb_scale_t;
+
+/* those of channels first .. end - 1; returns whether all are quick, and clamped to no less than int8 */
+int tmb_scales(const tmb_requant_t *q, const uint8_t *image, uint32_t first, uint32_t end, uint32_t cols,
+               tmb_scale_t *scales);
+
+/* an accumulator without bias */
+static inline int8_t tmb_scale(const tmb_scale_t *s, int32_t sum) {
+    return (int8_t)tmb_ssat8(tmb_quick_scale(s->bias + 2 * sum, s->multiplier, s->nudge, s->right));
 }
 
 /* n accumulators, bias included, to outputs `stride` bytes apart: where quick, and always */

@@ -20,6 +20,7 @@ DSP_CORES = frozenset({"cortex-m4", "cortex-m7", "cortex-m33", "cortex-m55"})
 BLOCKS = (2, 8, 32)  # rows decoded at a time, of which a layer has more; besides all of them
 _OFFSETS = 1 << 16  # what a list's 16-bit offset reaches
 _NZ_BYTES = 4
+_SCALE_BYTES = 16  # a row's constants of requantisation
 _ANYWHERE = Overlap(stride=1)  # of kernels that copy their whole input
 
 Weighted = LoweredFullyConnected | LoweredConv2D
@@ -93,14 +94,14 @@ def conv2d_kernels(low: LoweredConv2D, row_max: int, dsp: bool) -> Iterator[Kern
     rows = low.out_c // low.groups
     if dsp:
         wide = align(cols, 8)
-        patch = 4 * wide + (0 if low.pointwise else align(cols))
+        patch = _SCALE_BYTES * rows + 4 * wide + (0 if low.pointwise else align(cols))
         yield Kernel("resident", "tmb_conv2d_resident_dsp_s8", patch, whole, rows)
         patch, row, function = 4 * wide + align(cols), 2 * wide, "tmb_conv2d_row_dsp_s8"
     else:
         patch, row, function = 0 if in_place else 4 * align(cols), align(cols), "tmb_conv2d_row_s8"
-        yield Kernel("resident", "tmb_conv2d_resident_s8", patch, whole, rows)
+        yield Kernel("resident", "tmb_conv2d_resident_s8", _SCALE_BYTES * rows + patch, whole, rows)
     for block in (*(b for b in BLOCKS if b < rows), rows):
-        scratch = align(block, 2 if dsp else 1) * row + patch
+        scratch = _SCALE_BYTES * block + align(block, 2 if dsp else 1) * row + patch
         yield Kernel("row", function, scratch, whole if block == rows else None, block)
 
 
