@@ -8,8 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from report_cases import CORE, bench, board, planned, verify
 
+from quantized_networks import modern
 from thimble.codecs import limit_bytes
 from thimble.errors import DataError
+from thimble.plan.make import make_plan
 from thimble.report.data import report_data
 from thimble.report.measured import read_bench, read_verify
 from thimble.report.settings import settings as settings_of
@@ -26,6 +28,15 @@ def test_bytes_add_up_to_the_image(plan):
     assert stored + data.header_bytes + data.padding_bytes == plan.image_bytes
     assert 0 <= data.padding_bytes < 4 * len(data.layers)
     assert data.ratio == plan.ratio
+
+
+def test_bytes_add_up_where_layers_share_them_and_tables_lie_between():
+    plan = make_plan(modern(), "cortex-m4")
+    data = report_data(plan)
+    stored = sum(layer.weight_bytes + layer.constant_bytes for layer in data.layers)
+    assert data.data_bytes == 256 + 144  # a function and a constant tensor
+    assert stored + data.data_bytes + data.header_bytes + data.padding_bytes == plan.image_bytes
+    assert [layer.weight_bytes for layer in data.layers if layer.name.startswith("again")] == [0, 0]
 
 
 def test_layers_are_the_plans(plan):

@@ -54,6 +54,7 @@ class ReportData:
     fp32_bytes: int
     image_bytes: int
     header_bytes: int
+    data_bytes: int  # tables and constant tensors
     padding_bytes: int
     layers: tuple[LayerFacts, ...]
     steps: tuple[StepFacts, ...]
@@ -97,6 +98,7 @@ def report_data(
     accuracy = plan.graph.meta.get("accuracy") or {}
     layers = tuple(_layer(step, plan) for step in plan.steps if step.choice is not None)
     stored = sum(layer.weight_bytes + layer.constant_bytes for layer in layers)
+    sections = sum(len(section.data) for section in plan.image.sections)
     return ReportData(
         name=plan.graph.name,
         version=__version__,
@@ -109,7 +111,8 @@ def report_data(
         fp32_bytes=plan.graph.fp32_bytes,
         image_bytes=plan.image_bytes,
         header_bytes=plan.image.header_bytes,
-        padding_bytes=plan.image_bytes - plan.image.header_bytes - stored,
+        data_bytes=sections - stored,
+        padding_bytes=plan.image_bytes - plan.image.header_bytes - sections,
         layers=layers,
         steps=_steps(plan, own),
         arena=_arena(plan),
@@ -125,6 +128,8 @@ def _layer(step: Step, plan: Plan) -> LayerFacts:
     assert choice is not None
     layer = plan.graph.layer(step.layer)
     sections = {s.name: len(s.data) for s in plan.image.sections}
+    own = sections.get(f"{step.layer}/weights", 0)  # an earlier layer may hold them
+    parts = choice.encoded.info if own else {}
     kinds = ("bias", "multiplier", "shift")
     costs = tuple(_costs(step, plan))
     return LayerFacts(
@@ -134,14 +139,14 @@ def _layer(step: Step, plan: Plan) -> LayerFacts:
         nonzero=int(np.count_nonzero(layer.weight)),
         codec=choice.codec,
         form=choice.form,
-        weight_bytes=choice.bytes,
+        weight_bytes=own,
         constant_bytes=sum(sections.get(f"{step.layer}/{kind}", 0) for kind in kinds),
         limit_bytes=limit_bytes(layer.weight),
         costs=costs,
         why=why(step.layer, costs, plan.objective, plan.graph.meta.get("codecs", AUTO)),
         settings=settings(choice.encoded.info),
-        mask_bytes=choice.encoded.info.get("mask_bytes"),
-        value_bytes=choice.encoded.info.get("value_bytes"),
+        mask_bytes=parts.get("mask_bytes"),
+        value_bytes=parts.get("value_bytes"),
     )
 
 
