@@ -11,7 +11,7 @@ import attrs
 import numpy as np
 import onnx
 import pytest
-from onnx import ModelProto
+from onnx import ModelProto, TensorProto
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 from test_onnx_operators import as_source, imported, reference
 
@@ -144,3 +144,27 @@ def test_quantised_models_agree_to_one_step(body, how, kind, per_channel, tmp_pa
         assert difference.max() <= 1
         off, total = off + int(difference.sum()), total + difference.size
     assert off <= body.off * total, (off, total)
+
+
+@pytest.mark.parametrize("how", FORMATS)
+def test_integers_at_both_ends(how, tmp_path):
+    """A model without the quantisation of its input and the dequantisation of its output keeps its types."""
+    model = quantised(BODIES[0], how, "uint8", True, tmp_path)
+    nodes = model.graph.node
+    first = next(node for node in nodes if node.input[0] == model.graph.input[0].name)
+    last = next(node for node in nodes if node.output[0] == model.graph.output[0].name)
+    assert (first.op_type, last.op_type) == ("QuantizeLinear", "DequantizeLinear")
+    model.graph.input[0].name = first.output[0]
+    model.graph.input[0].type.tensor_type.elem_type = TensorProto.UINT8
+    model.graph.output[0].name = last.input[0]
+    model.graph.output[0].type.tensor_type.elem_type = TensorProto.UINT8
+    nodes.remove(first)
+    nodes.remove(last)
+    graph = imported(model, tmp_path)
+    assert graph.meta["input_types"] == graph.meta["output_types"] == ["uint8"]
+    x = np.random.default_rng(0).integers(0, 256, IMAGE).astype(np.uint8)
+    wanted = reference(model, {model.graph.input[0].name: x})[0].astype(int)
+    result = run(graph, quantize_input(graph, x))[0].astype(int) + 128
+    difference = np.abs(as_source(result, wanted.shape, True) - wanted)
+    assert difference.max() <= 1
+    assert difference.mean() < 0.02
