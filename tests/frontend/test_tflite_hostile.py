@@ -10,7 +10,7 @@ import pytest
 import tflite
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tflite_cases import CASES, Net
+from tflite_cases import seeds
 
 from tflite_writer import Writer
 from thimble.errors import ModelError
@@ -18,7 +18,7 @@ from thimble.frontend.tflite.load import load_bytes
 from thimble.frontend.tflite.reader import parse
 from thimble.frontend.tflite.schema import TENSOR_TYPES
 
-SEEDS = [case.write(Net(dtype, 1)) for case in CASES for dtype in case.dtypes]
+SEEDS = seeds()
 _VALUES = (0, 1, 2, 127, 128, 255, 65535, 2**31 - 1, 2**31, 2**32 - 1, 0x7F800000, 0x7FC00000, 0x80000000)
 
 

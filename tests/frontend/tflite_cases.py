@@ -533,3 +533,8 @@ CASES: tuple[Case, ...] = (
     Case("QUANTIZE", "another scale", _between(("int8", 0.05, 3), ("int8", 0.031, -20)), INT8),
     Case("DEQUANTIZE", "float16 weights", _float16, FLOAT),
 )
+
+
+def seeds() -> list[bytes]:
+    """The models as files, in each of their types, for the fuzzer."""
+    return [case.write(Net(dtype, 1)) for case in CASES for dtype in case.dtypes]
