@@ -16,7 +16,9 @@ from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantTy
 from test_onnx_operators import as_source, imported, reference
 
 from onnx_writer import Net
+from thimble.errors import ModelError
 from thimble.graph.graph import Graph
+from thimble.graph.ops import Activation, Conv2D
 from thimble.quantize.inputs import quantize_input
 from thimble.quantize.interpreter import run
 
@@ -168,3 +170,38 @@ def test_integers_at_both_ends(how, tmp_path):
     difference = np.abs(as_source(result, wanted.shape, True) - wanted)
     assert difference.max() <= 1
     assert difference.mean() < 0.02
+
+
+def _parameters(net: Net, scale: float) -> list[str]:
+    return [net.weight(np.float32(scale)), net.weight(np.array(128, np.uint8))]
+
+
+def test_an_activation_between_two_quantisations_stays(tmp_path):
+    """The file rounds twice there; fused into the convolution it would round once."""
+    net = Net(IMAGE)
+    weight = net("DequantizeLinear", np.full((4, 3, 3, 3), 7, np.int8), 0.01, np.array(0, np.int8))
+    x = net.x
+    for scale, step in ((0.02, "Conv"), (0.05, "Relu"), (0.03, "")):
+        parameters = _parameters(net, scale)
+        x = net("DequantizeLinear", net("QuantizeLinear", x, *parameters), *parameters)
+        x = net(step, x, *([weight] if step == "Conv" else [])) if step else x
+    graph = imported(net.model(x), tmp_path)
+    assert [type(layer.op) for layer in graph.layers] == [Conv2D, Activation]
+    assert [tensor.quant.scale for tensor in graph.tensors.values()] == [
+        np.float32(s) for s in (0.02, 0.05, 0.03)
+    ]
+
+
+def test_a_tensor_without_scale_is_refused(tmp_path):
+    net = Net(IMAGE)
+    parameters = _parameters(net, 0.02)
+    x = net("DequantizeLinear", net("QuantizeLinear", net.x, *parameters), *parameters)
+    with pytest.raises(ModelError, match="TMB1206"):
+        imported(net.model(net.conv(x, 4, 3, 3, 3)), tmp_path)
+
+
+def test_integers_read_with_another_scale_are_refused(tmp_path):
+    net = Net(IMAGE)
+    x = net("QuantizeLinear", net.x, *_parameters(net, 0.02))
+    with pytest.raises(ModelError, match="quantise and dequantise alike"):
+        imported(net.model(net("DequantizeLinear", x, *_parameters(net, 0.04))), tmp_path)
