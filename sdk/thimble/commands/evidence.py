@@ -35,11 +35,14 @@ def kept(folder: Path, command: str) -> dict[str, Any] | None:
 
 
 def keep_models(folder: Path, loaded: Loaded) -> None:
-    """Keeps the float model and its integers before anything was removed, for ``verify --layers``."""
+    """Keeps the float model, if there is one, and its integers before anything was removed."""
     for name, graph in (("float", loaded.original), ("quantized", loaded.quantized)):
         path = folder / _FOLDER / f"{name}.thimble"
         path.parent.mkdir(exist_ok=True)
-        save(graph, path)
+        if graph is None:
+            path.unlink(missing_ok=True)
+        else:
+            save(graph, path)
 
 
 def kept_models(folder: Path) -> tuple[Graph, Graph]:
@@ -50,7 +53,7 @@ def kept_models(folder: Path) -> tuple[Graph, Graph]:
             "TMB2038",
             "the float model is not kept in this project",
             where=str(folder),
-            hint="build the project again with this version of thimble",
+            hint="build the project again, from the file that the model was imported from",
         )
     original, quantized = map(load, paths)
     return original, quantized

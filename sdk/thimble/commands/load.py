@@ -9,7 +9,7 @@ import attrs
 import numpy as np
 
 from thimble.commands.inputs import read_arrays
-from thimble.compress.imported import dequantize
+from thimble.compress.imported import float_twin
 from thimble.compress.rewrites.exact import optimize
 from thimble.compress.rewrites.fold_batch_norm import fold_batch_norm
 from thimble.errors import DataError, ModelError
@@ -26,12 +26,12 @@ class Loaded:
 
     Attributes:
         original: float, batch normalisation folded: the file's own, or what the integers of a quantised file
-            stand for.
+            stand for; None where tables of integers stand for nothing real.
         quantized: the same layers in integers.
         graph: those with nothing dead left in: what firmware is made of.
     """
 
-    original: Graph
+    original: Graph | None
     quantized: Graph
     graph: Graph
 
@@ -65,11 +65,11 @@ def load(
     if path.suffix.lower() == ".thimble":
         graph = io.load(path)
         if graph.is_quantized:
-            return Loaded(dequantize(graph), graph, graph)
+            return Loaded(float_twin(graph), graph, graph)
     else:
         graph = load_file(path, states=states)
     if graph.is_quantized:
-        return Loaded(dequantize(graph), graph, optimize(graph))
+        return Loaded(float_twin(graph), graph, optimize(graph))
     if calibration is None:
         raise ModelError(
             "TMB1115",

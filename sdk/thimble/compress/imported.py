@@ -12,7 +12,7 @@ import numpy as np
 
 from thimble.errors import ModelError
 from thimble.graph.graph import Graph, Layer, Quant
-from thimble.graph.ops import Constant
+from thimble.graph.ops import Constant, Lookup
 from thimble.graph.validate import validate
 from thimble.quantize.inputs import dequantize_values, quantize_values
 from thimble.quantize.lowering import lower
@@ -37,6 +37,11 @@ def dequantize(graph: Graph) -> Graph:
     tensors = {name: attrs.evolve(tensor, quant=None) for name, tensor in graph.tensors.items()}
     meta = {**graph.meta, "activation_ranges": ranges}
     return validate(attrs.evolve(graph, layers=layers, tensors=tensors, meta=meta))
+
+
+def float_twin(graph: Graph) -> Graph | None:
+    """``dequantize(graph)``; None where it holds tables of integers, which stand for no real function."""
+    return None if any(isinstance(layer.op, Lookup) for layer in graph.layers) else dequantize(graph)
 
 
 def requantize(graph: Graph, original: Graph) -> Graph:
