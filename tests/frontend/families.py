@@ -135,7 +135,7 @@ class Recurrent(nn.Module):
         super().__init__()
         self.rnn = kind(4, 5, batch_first=True, **options)
         self.head = nn.LazyLinear(3)
-        self(torch.zeros(1, 6, 4))
+        self(torch.zeros(1, 3, 4))
 
     def forward(self, x: Tensor) -> Tensor:
         return self.head(self.rnn(x)[0][:, -1])
@@ -257,9 +257,9 @@ FAMILIES: dict[str, Family] = {
     "autoencoder_transposed": Family(autoencoder_transposed, ((1, 8, 8),)),
     "autoencoder_upsampled": Family(autoencoder_upsampled, ((1, 8, 8),)),
     "autoencoder_1d": Family(autoencoder_1d, ((2, 12),)),
-    "gru": Family(lambda: Recurrent(nn.GRU), ((6, 4),)),
-    "gru_two_layers": Family(lambda: Recurrent(nn.GRU, num_layers=2, bidirectional=True), ((6, 4),)),
-    "lstm": Family(lambda: Recurrent(nn.LSTM), ((6, 4),)),
+    "gru": Family(lambda: Recurrent(nn.GRU), ((3, 4),)),
+    "gru_two_layers": Family(lambda: Recurrent(nn.GRU, num_layers=2, bidirectional=True), ((3, 4),)),
+    "lstm": Family(lambda: Recurrent(nn.LSTM), ((3, 4),)),
     "gru_step": Family(GruStep, ((4,), (5,)), states=1),
     "lstm_step": Family(LstmStep, ((4,), (5,), (5,)), states=2),
     "streaming": Family(StreamingConvolution, ((4,),)),
