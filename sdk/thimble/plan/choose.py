@@ -122,7 +122,12 @@ class _Search:
             yield from options
 
     def run(self) -> Pick:
-        best = min((self._under(rate, None) for rate in self._first_rates()), key=self.cost)
+        few = [
+            _union(self.codecs[name] for name in names)
+            for count in range(1, _TOGETHER + 1)
+            for names in combinations(self.codecs, count)
+        ]
+        best = min((self._under(rate, None, few) for rate in self._first_rates()), key=self.cost)
         for _ in range(_RATES):
             best = self._improve_at(self._rate(best), best)
         for power in range(1, _STEEPER if self._excess(best) else 1):
@@ -166,7 +171,8 @@ class _Search:
 
     def _improve_at(self, rate: float, best: _Ways) -> _Ways:
         ceilings = [None, *self._ceilings(best)]
-        return min([best, *(self._under(rate, ceiling) for ceiling in ceilings)], key=self.cost)
+        used = [_union(w.units for w in best)]
+        return min([best, *(self._under(rate, ceiling, used) for ceiling in ceilings)], key=self.cost)
 
     def _ceilings(self, pick: _Ways) -> list[int]:
         """Bytes of arena to stay within: what the limit leaves beside a stack, and levels below a pick's."""
@@ -180,8 +186,9 @@ class _Search:
             chosen |= {max(least, self.limits.ram - stack) for stack in stacks}
         return sorted(chosen)
 
-    def _under(self, rate: float, ceiling: int | None) -> _Ways:
-        """The best pick at an exchange rate where no layer needs more of the arena than the ceiling."""
+    def _under(self, rate: float, ceiling: int | None, sets: Sequence[int]) -> _Ways:
+        """The best pick at an exchange rate where no layer needs more of the arena than the ceiling, found
+        from all units and from the best of some sets of them."""
         ranked = [
             sorted(
                 (w for w in options if ceiling is None or w.arena <= ceiling),
@@ -189,43 +196,33 @@ class _Search:
             )
             for options in self.layers.values()
         ]
+        known: dict[int, tuple[Rank, _Ways] | None] = {}
 
-        def within(allowed: int) -> _Ways | None:
-            pick = []
-            for options in ranked:
-                way = next((w for w in options if not w.units & ~allowed), None)
-                if way is None:
-                    return None
-                pick.append(way)
-            return tuple(pick)
+        def within(allowed: int) -> tuple[Rank, _Ways] | None:
+            if allowed not in known:
+                pick = _first_within(ranked, allowed)
+                known[allowed] = None if pick is None else (self.cost(pick), pick)
+            return known[allowed]
 
+        found = [start for allowed in sets if (start := within(allowed)) is not None]
         everything = within((1 << len(self.names)) - 1)
         assert everything is not None  # a ceiling lets every layer run
-        few = [
-            pick
-            for count in range(1, _TOGETHER + 1)
-            for names in combinations(self.codecs, count)
-            if (pick := within(_union(self.codecs[name] for name in names))) is not None
-        ]
-        starts = [everything, *sorted(few, key=self.cost)[:_STARTS]]
-        return min((self._walk(start, within) for start in starts), key=self.cost)
+        starts = [everything, *sorted(found, key=lambda start: start[0])[:_STARTS]]
+        return min((self._walk(start, within) for start in starts), key=lambda end: end[0])[1]
 
-    def _walk(self, pick: _Ways, within: Callable[[int], _Ways | None]) -> _Ways:
+    def _walk(
+        self, start: tuple[Rank, _Ways], within: Callable[[int], tuple[Rank, _Ways] | None]
+    ) -> tuple[Rank, _Ways]:
         """Drops, adds and swaps units while that helps."""
-        best = self.cost(pick)
-        seen: set[int] = set()
+        best = start
         improved = True
         while improved:
             improved = False
-            used = _union(w.units for w in pick)
-            for allowed in self._moves(used):
-                if allowed in seen:
-                    continue
-                seen.add(allowed)
+            for allowed in self._moves(_union(w.units for w in best[1])):
                 other = within(allowed)
-                if other is not None and (cost := self.cost(other)) < best:
-                    pick, best, improved = other, cost, True
-        return pick
+                if other is not None and other[0] < best[0]:
+                    best, improved = other, True
+        return best
 
     def _moves(self, used: int) -> Iterator[int]:
         bits = [1 << k for k in range(len(self.names))]
@@ -247,6 +244,19 @@ class _Search:
                     if (cost := self.cost(other)) < best:
                         pick, best, improved = other, cost, True
         return pick
+
+
+def _first_within(ranked: Sequence[Sequence[_Way]], allowed: int) -> _Ways | None:
+    """For each layer the first way of allowed units; None where there is none."""
+    pick = []
+    for ways in ranked:
+        for way in ways:
+            if not way.units & ~allowed:
+                pick.append(way)
+                break
+        else:
+            return None
+    return tuple(pick)
 
 
 def _worth_a_look(ways: Sequence[_Way]) -> list[_Way]:

@@ -63,12 +63,14 @@ def make_plan(
     groups = alike(graph, wanted)
     costs = _costs(graph, core, ways, groups)
     within = limits
+    tried: Mapping[str, Choice] = {}
     for _ in range(_ATTEMPTS):
         choices = split(choose(merge(ways, groups), goal, wanted, costs, within), ways, groups)
         plan = plan_with(graph, core, objective, choices, candidates, ways)
         lost = plan.arena_bytes - plan.arena.live_bytes  # to gaps, which choices do not know of
-        if limits.ram is None or not lost or plan.ram_bytes <= limits.ram:
+        if limits.ram is None or not lost or plan.ram_bytes <= limits.ram or choices == tried:
             break
+        tried = choices
         within = attrs.evolve(limits, ram=limits.ram - lost)
     return attrs.evolve(plan, limits=limits)
 
