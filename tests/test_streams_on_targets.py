@@ -6,7 +6,7 @@ import pytest
 from cli_calls import thimble
 from quantized_networks import modern, noise
 from thimble.codegen.project import write_project
-from thimble.emulate import execute
+from thimble.emulate import execute, measure
 from thimble.graph.io import save
 from thimble.plan.make import make_plan
 from thimble.quantize.batches import joined
@@ -28,6 +28,12 @@ def project(tmp_path_factory):
 def test_a_stream_has_the_references_bits(project, target):
     y = execute(project, target, joined(X))
     np.testing.assert_array_equal(y, joined(run(GRAPH, X)))
+
+
+def test_counting_some_samples_does_not_part_the_stream(project):
+    found = measure(project, "rv32imc", joined(X), emulator="qemu", counted=2)
+    np.testing.assert_array_equal(found.outputs, joined(run(GRAPH, X)))
+    assert found.instructions > 1000
 
 
 def test_the_order_of_samples_matters():
