@@ -147,6 +147,9 @@ def verify(
     outputs: Annotated[
         Path | None, typer.Option(help="npz to write the reference's integers to, as y.")
     ] = None,
+    layers: Annotated[
+        bool, typer.Option("--layers", help="Compare every layer with the float model too.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Run a project in emulation and compare every output element with the reference."""
@@ -154,7 +157,7 @@ def verify(
     def work() -> dict[str, Any]:
         from thimble.commands.verify import verify as run
 
-        return run(folder, inputs, targets=target, outputs=outputs)
+        return run(folder, inputs, targets=target, outputs=outputs, layers=layers)
 
     finish(work, as_json=json)
 

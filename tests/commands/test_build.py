@@ -158,7 +158,7 @@ def test_a_report_needs_no_measurement_and_forgets_those_of_another_model(model,
 @pytest.mark.parametrize("text", ["", "[]", "{", '{"of": 3}'])
 def test_a_damaged_measurement_counts_as_none(model, tmp_path, text):
     build(model, "pico", tmp_path / "p")
-    (tmp_path / "p" / ".thimble").mkdir()
+    (tmp_path / "p" / ".thimble").mkdir(exist_ok=True)
     (tmp_path / "p" / ".thimble" / "bench.json").write_text(text)
     assert thimble("report", tmp_path / "p").exit_code == 0
 

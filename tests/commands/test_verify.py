@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import attrs
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 
 from cli_calls import refused, thimble
 from quantized_networks import noise, tiny
+from thimble.commands.layers import confusion
 from thimble.graph.io import save
 from thimble.quantize.interpreter import run
 
@@ -55,6 +57,7 @@ def test_the_host_agrees_for_real(project, tmp_path):
         "targets": {"host": {"mismatches": 0, "max_abs_diff": 0}},
         "accuracy": 100.0,
         "accuracy_reference": 100.0,
+        "confusion": confusion(REFERENCE.argmax(axis=1), REFERENCE.argmax(axis=1)),
     }
     with np.load(tmp_path / "new" / "y.npz") as file:
         assert file.files == ["y"]
@@ -63,6 +66,28 @@ def test_the_host_agrees_for_real(project, tmp_path):
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["y.npz"]
     kept = json.loads((project / ".thimble" / "verify.json").read_text())
     assert kept["document"] == outcome.document
+
+
+def test_layers_are_compared_with_the_float_model(project):
+    outcome = verify(project, "--target", "host", "--layers")
+    assert outcome.exit_code == 0
+    assert outcome.document["compared_samples"] == 7
+    assert [layer["name"] for layer in outcome.document["layers"]] == [layer.name for layer in GRAPH.layers]
+    assert all(layer["own_sqnr"] > 20 for layer in outcome.document["layers"])
+    assert outcome.document["first_wrong"] is None
+
+
+def test_layers_of_a_project_without_its_float_model(project, tmp_path):
+    copy = tmp_path / "p"
+    shutil.copytree(project, copy)
+    shutil.rmtree(copy / ".thimble")
+    x = project.parent / "x.npz"
+    refused("TMB2038", "verify", copy, "--inputs", x, "--layers", "--target", "host")
+
+
+def test_confusion_has_labels_down_and_answers_across():
+    answers, labels = np.array([0, 2, 2, 1]), np.array([0, 1, 2, 1])
+    assert confusion(answers, labels) == [[1, 0, 0], [0, 1, 1], [0, 0, 1]]
 
 
 def test_a_mismatch_fails_and_is_counted(project, emulated):

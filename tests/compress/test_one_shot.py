@@ -159,7 +159,8 @@ def test_document_says_what_it_cost() -> None:
     assert document["after"] >= 90.0
     assert document["calibration_samples"] + document["measured_samples"] == len(x)
     assert document["flash"]["after"] < document["flash"]["before"]
-    answers = [run(g, x[60:])[0].argmax(axis=1) for g in (graph, small)]
+    answers = [run(g, x[60:])[0].argmax(axis=1) for g in (graph, small.graph)]
+    np.testing.assert_array_equal(run(small.quantized, x)[0], run(small.graph, x)[0])
     assert document["after"] == round(100.0 * float(np.mean(answers[0] == answers[1])), 4)
 
 

@@ -10,6 +10,7 @@ import attrs
 
 from thimble.board import Board, load_board
 from thimble.codegen.project import BoardEnvironment, write_project
+from thimble.commands.evidence import keep_models
 from thimble.commands.inputs import Samples, read_samples
 from thimble.commands.one_shot import compress_for, parse_target, show
 from thimble.commands.output import note
@@ -46,33 +47,33 @@ def build(
         DataError: what ``compress_for`` says.
         FitError: TMB4001 too little flash, TMB4002 too little RAM; its ``facts`` are the sizes.
     """
-    from thimble.commands.load import load_model
+    from thimble.commands.load import load
 
     if board_name is not None:
         load_board(board_name)  # a wrong name is told before a model is quantised
     wanted = parse_target(flash, max_drop)
-    graph = load_model(model, inputs, states=states)
-    target = graph.meta.get("target", {})
+    loaded = load(model, inputs, states=states)
+    target = loaded.graph.meta.get("target", {})
     board = load_board(board_name or _board_of(target))
     objective = objective or target.get("optimize") or ("size" if flash else "balanced")
-    samples = read_samples(inputs, graph) if inputs else None
-
-    codecs = graph.meta.get("codecs", AUTO)
+    samples = read_samples(inputs, loaded.graph) if inputs else None
+    codecs = loaded.graph.meta.get("codecs", AUTO)
     limits = Limits(board.flash_bytes, board.ram_bytes)
 
     def flash_of(candidate: Graph) -> int:
         return flash_bytes(make_plan(candidate, board.target, objective, codecs, limits), board)
 
     if wanted is not None:
-        graph, cost = compress_for(graph, samples, wanted, flash_of)
+        loaded, cost = compress_for(loaded.graph, samples, wanted, flash_of)
         show(cost)
-    plan = fit_plan(graph, board.target, objective, codecs, limits, patches=patches)
+    plan = fit_plan(loaded.graph, board.target, objective, codecs, limits, patches=patches)
     facts = check_fit(plan, board)
-    if line := removed(graph.meta):
+    if line := removed(loaded.graph.meta):
         note(line)
     note(DESCRIPTIONS[objective])
     note(memory_line(plan))
     write(plan, board, out, samples, facts)
+    keep_models(out, loaded)
     return facts if wanted is None else {**facts, "compressed": cost}
 
 

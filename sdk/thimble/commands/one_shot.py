@@ -11,7 +11,9 @@ import numpy as np
 
 from thimble.codecs import limit_bytes
 from thimble.commands.inputs import Samples
+from thimble.commands.load import Loaded
 from thimble.commands.output import note, table
+from thimble.compress.imported import float_twin
 from thimble.compress.one_shot.search import Outcome, compress_one_shot
 from thimble.compress.rewrites.exact import optimize
 from thimble.errors import DataError, FitError, RecipeError
@@ -63,11 +65,11 @@ def parse_target(flash: str | None, max_drop: float | None) -> Target | None:
 
 def compress_for(
     graph: Graph, samples: Samples | None, target: Target, flash_of: Callable[[Graph], int]
-) -> tuple[Graph, dict[str, Any]]:
-    """A smaller graph that meets the target, and the document that says what it cost.
+) -> tuple[Loaded, dict[str, Any]]:
+    """A smaller model that meets the target, and the document that says what it cost.
 
     Args:
-        graph: quantised.
+        graph: quantised, with nothing dead left in; what its integers stand for is the result's ``original``.
         samples: the first half, 256 at most, calibrates; the rest is what accuracy is measured on.
         target: what to reach.
         flash_of: code and constants of the firmware of a graph, bytes.
@@ -97,7 +99,7 @@ def compress_for(
     document = _document(graph, outcome, score, before, len(calibration), held_out)
     small = optimize(attrs.evolve(outcome.graph, meta={**graph.meta, "accuracy": {}}))
     document["flash"] = {"before": flash_of(graph), "after": flash_of(small)}
-    return small, document
+    return Loaded(float_twin(graph), outcome.graph, small), document
 
 
 def _split(samples: Samples | None, graph: Graph) -> tuple[Batch, Samples]:
