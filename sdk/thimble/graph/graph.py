@@ -8,6 +8,7 @@ A float Graph holds float32 weights and may hold BatchNorm; a quantised one hold
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 from types import MappingProxyType
 from typing import Any
 
@@ -110,11 +111,23 @@ class Graph:
 
     def producer(self, tensor: str) -> Layer | None:
         """The layer that writes the tensor; None for an input."""
-        return next((layer for layer in self.layers if layer.output == tensor), None)
+        return self._producers.get(tensor)
 
     def consumers(self, tensor: str) -> tuple[Layer, ...]:
         """The layers that read the tensor."""
-        return tuple(layer for layer in self.layers if tensor in layer.inputs)
+        return self._consumers.get(tensor, ())
+
+    @cached_property
+    def _producers(self) -> dict[str, Layer]:
+        return {layer.output: layer for layer in reversed(self.layers)}
+
+    @cached_property
+    def _consumers(self) -> dict[str, tuple[Layer, ...]]:
+        found: dict[str, list[Layer]] = {}
+        for layer in self.layers:
+            for tensor in dict.fromkeys(layer.inputs):
+                found.setdefault(tensor, []).append(layer)
+        return {tensor: tuple(layers) for tensor, layers in found.items()}
 
     @property
     def results(self) -> frozenset[str]:
