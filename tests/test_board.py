@@ -93,3 +93,13 @@ def test_the_walk_through_shows_the_file_as_it_is():
     facts, _, sources = (resource("boards") / "nucleo_l4r5zi.toml").read_text().partition("[sources]\n")
     assert facts in page
     assert next(line for line in sources.splitlines() if line.startswith("fpu")) in page
+
+
+def test_an_arena_lies_in_the_fastest_region_that_has_room():
+    board = load_board("nucleo_h743zi")
+    assert board.arena_region(100_000, 1_000).name == "dtcm"
+    assert board.arena_region(200_000, 1_000).name == "axi_sram"
+    assert board.arena_region(board.ram_bytes, 1_000) is None
+    plain = load_board("nucleo_l4r5zi")
+    assert plain.arena_region(plain.ram_bytes - 1_000, 1_000).name == plain.ram[0].name
+    assert plain.arena_region(plain.ram_bytes - 1_000, 1_001) is None

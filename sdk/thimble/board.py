@@ -32,6 +32,7 @@ class Region:
         origin, size: address and bytes.
         wait_states: at ``clock_hz``; None where it depends on a cache.
         holds: ``"code"`` or ``"constants"`` where the same flash is seen through two windows; else empty.
+        priority: of RAM that an arena may lie in: it goes into the region of the lowest in which it fits.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Region:
     size: int
     wait_states: int | None = None
     holds: str = ""
+    priority: int | None = None
 
 
 @attrs.frozen
@@ -63,7 +65,8 @@ class Board:
         fpu: ``"none"``, an Arm FPU's name, ``"auto"`` for the core's own or ``"f"`` on RISC-V.
         dsp, mve: has Arm's DSP instructions, has Helium.
         clock_hz: the highest clock that the wait states are for.
-        flash, ram: regions; the first RAM region holds data, stack and arena.
+        flash, ram: regions; the first RAM region holds data and stack, and the arena where no region of a
+            priority does.
         platformio: None where PlatformIO does not know the board.
         sources: fact -> where it was looked up.
     """
@@ -92,6 +95,20 @@ class Board:
     def ram_bytes(self) -> int:
         """RAM that data, stack and arena share."""
         return self.ram[0].size
+
+    def arena_region(self, arena: int, rest: int) -> Region | None:
+        """The region for an arena, the fastest that has room for it; bytes.
+
+        Args:
+            arena: that lies in one region as a whole.
+            rest: stack and static data, in the first region in any case.
+        """
+        first = self.ram[0]
+        ranked = sorted((r for r in self.ram if r.priority is not None), key=lambda r: r.priority or 0)
+        for region in (*ranked, first):
+            if rest <= first.size and arena + (rest if region is first else 0) <= region.size:
+                return region
+        return None
 
     @property
     def emulated(self) -> bool:

@@ -8,10 +8,13 @@ import attrs
 import pytest
 from toy_project import write_toy
 
+from quantized_networks import tiny
 from thimble.board import boards, load_board
+from thimble.commands.build import build
 from thimble.emulate.bare import link
 from thimble.emulate.elf import read_elf
 from thimble.errors import FitError
+from thimble.graph.io import save
 
 _COMPILER = {"arm": "arm-none-eabi-gcc", "riscv": "riscv64-unknown-elf-gcc"}
 REAL = [board.name for board in boards() if not board.emulated]
@@ -46,6 +49,17 @@ def test_it_links_into_the_boards_regions(project, name):
     assert ram.origin <= elf.symbol("arena").address < ram.origin + ram.size
     first = min(board.flash, key=lambda r: r.holds == "constants").origin
     assert min(physical for physical, _, data, _ in elf.segments if data and physical >= first) == first
+
+
+def test_an_arena_is_linked_into_the_fastest_ram(tmp_path):
+    board = load_board("nucleo_h743zi")
+    needs_compiler(board)
+    save(tiny(), tmp_path / "tiny.thimble")
+    assert build(tmp_path / "tiny.thimble", board.name, tmp_path / "p")["ram"]["region"] == "dtcm"
+    elf = read_elf(link(tmp_path / "p", board).path)
+    axi, dtcm = board.ram[:2]
+    assert dtcm.origin <= elf.symbol("arena").address < dtcm.origin + dtcm.size
+    assert axi.origin <= elf.symbol("net").address < axi.origin + axi.size
 
 
 @pytest.mark.parametrize("kind", ["flash", "ram"])

@@ -42,6 +42,7 @@ class BoardEnvironment:
     board: str = ""
     framework: str = ""
     options: tuple[str, ...] = ()  # further lines
+    arena_section: bool = False  # the arena has a section of its own, since a faster region has room for it
 
 
 @attrs.frozen

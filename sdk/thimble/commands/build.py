@@ -96,7 +96,9 @@ def write(plan: Plan, board: Board, out: Path, samples: Samples | None, facts: M
         plan,
         out,
         emulated=tuple(name for name in TARGETS if name != HOST),
-        board=board_environment(board),
+        board=attrs.evolve(
+            board_environment(board), arena_section=facts["ram"]["region"] != board.ram[0].name
+        ),
         manifest={
             "board": board.name,
             "flash": facts["flash"],
@@ -136,13 +138,15 @@ def flash_bytes(plan: Plan, board: Board) -> int:
 def check_fit(plan: Plan, board: Board) -> dict[str, Any]:
     """``fits``, ``flash`` and ``ram`` of a plan on a board, bytes; raises FitError if it does not fit."""
     flash = {"need": flash_bytes(plan, board), "have": board.flash_bytes}
-    ram = {
+    ram: dict[str, Any] = {
         "need": plan.ram_bytes,
         "have": board.ram_bytes,
         "arena": plan.arena_bytes,
         "lower_bound": plan.arena.live_bytes,
     }
-    short = [kind for kind, sizes in (("flash", flash), ("RAM", ram)) if sizes["need"] > sizes["have"]]
+    region = board.arena_region(plan.arena_bytes, plan.ram_bytes - plan.arena_bytes)
+    ram["region"] = region.name if region else None
+    short = [kind for kind, over in (("flash", flash["need"] > flash["have"]), ("RAM", not region)) if over]
     facts = {"fits": not short, "flash": flash, "ram": ram}
     if short:
         raise FitError(

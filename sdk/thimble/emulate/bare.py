@@ -7,6 +7,7 @@ What PlatformIO links with a vendor's framework is larger. This is the model, th
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -24,7 +25,7 @@ from thimble.errors import FitError, ToolError
 from thimble.paths import resource
 
 _OVERFLOW = re.compile(r"region `(\w+)' overflowed by (\d+) bytes")
-_FLASH, _RAM = frozenset({".text", ".rodata", ".data"}), frozenset({".data", ".bss"})
+_FLASH, _RAM = frozenset({".text", ".rodata", ".data"}), frozenset({".data", ".bss", ".arena"})
 _STARTUP = "bare/startup.c"
 _JOBS = 2
 
@@ -61,7 +62,7 @@ def link(folder: Path, board: Board) -> BoardFirmware:
     out = project.path / ".pio" / "build" / "bare" / board.name
     out.mkdir(parents=True, exist_ok=True)
     script, elf = out / "link.ld", out / "firmware.elf"
-    script.write_text(_script(board))
+    script.write_text(_script(board, _arena_region(project, board)))
     # -n: no page alignment, or else ELF headers would be loaded in front of the program
     flags = [*board.compiler_flags, *tools.specs, *tools.link_flags, "-Wl,-n"]
     try:
@@ -71,7 +72,14 @@ def link(folder: Path, board: Board) -> BoardFirmware:
     return _measured(project, elf)
 
 
-def _script(board: Board) -> str:
+def _arena_region(project: Project, board: Board) -> str:
+    """Where the board that the project was built for has its arena; the first region of another board."""
+    manifest = json.loads((project.path / "thimble.json").read_text(encoding="utf-8"))
+    chosen = manifest["ram"]["region"] if manifest.get("board") == board.name else board.ram[0].name
+    return chosen if chosen in {region.name for region in board.ram} else board.ram[0].name
+
+
+def _script(board: Board, arena: str) -> str:
     windows = {region.holds or "code": region.name for region in board.flash}
     return render(
         "bare.ld.j2",
@@ -79,6 +87,7 @@ def _script(board: Board) -> str:
         code=windows["code"],
         constants=windows.get("constants", windows["code"]),
         ram=board.ram[0].name,
+        arena=arena,
     )
 
 
