@@ -96,6 +96,21 @@ def test_what_is_no_onnx_file(content):
     assert not load(content)
 
 
+@pytest.mark.parametrize(
+    "path", [b"\x3a", b"\x3a\x0a", b"\x3a\x0a\x2a", b"\x3a\x2a"], ids=["nodes", "inputs", "deep", "sizes"]
+)
+def test_files_of_empty_messages(path):
+    """Two bytes each in the file, a hundred in memory."""
+    content = b"\x0a\x00" * (1 << 20)
+    for key in reversed(path):
+        length = len(content)
+        groups = [length >> shift & 127 for shift in range(0, 28, 7)]
+        content = bytes([key, *(group | 128 for group in groups[:3]), groups[3]]) + content
+    start = time.perf_counter()
+    assert not load(content)
+    assert time.perf_counter() - start < 5
+
+
 def test_names_that_are_no_text():
     model = ModelProto.FromString(SEEDS[0])
     content = model.SerializeToString().replace(b"Conv", b"Con\xff")

@@ -12,6 +12,7 @@ from google.protobuf.message import DecodeError
 from onnx import AttributeProto, ModelProto, NodeProto, TensorProto
 
 from thimble.errors import ModelError
+from thimble.frontend.onnx.count import MAX_FIELDS, too_many_fields
 
 MAX_BYTES = 1 << 27  # of a file: 33 million float32 weights
 MAX_NODES = 10_000
@@ -59,17 +60,19 @@ def parse(content: bytes, where: str) -> ModelProto:
     """
     if len(content) > MAX_BYTES:
         raise malformed(f"it has more than {MAX_BYTES} bytes", where)
+    if too_many_fields(content):
+        raise malformed(f"it has more than {MAX_FIELDS} fields", where)
     model = ModelProto()
     try:
         model.ParseFromString(content)
     except (DecodeError, RecursionError):
         raise malformed("it is damaged, or no ONNX file", where) from None
-    if not all(isinstance(text, str) for text in _texts(model)):  # bytes where they are no UTF-8
-        raise malformed("a name in it is no text", where)
     if not model.graph.node:
         raise malformed("it has no nodes", where)
     if len(model.graph.node) > MAX_NODES:
         raise malformed(f"it has {len(model.graph.node)} nodes, more than {MAX_NODES}", where)
+    if not all(isinstance(text, str) for text in _texts(model)):  # bytes where they are no UTF-8
+        raise malformed("a name in it is no text", where)
     return model
 
 
