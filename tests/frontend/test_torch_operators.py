@@ -266,3 +266,10 @@ def test_runs_walk_every_transposition(shape: list[int], random) -> None:
     if len(flat) > 3:
         scrambled[[0, 1]] = scrambled[[1, 0]]
         assert runs(scrambled) is None or runs(scrambled) != (sizes, steps)
+
+
+def test_constants_of_unreasonable_size_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("thimble.frontend.torch_export.MAX_ELEMENTS", 200)
+    with pytest.raises(ModelError, match="TMB1101") as info:
+        from_module(Fn(lambda m, x: x + torch.ones(4, 9, 6)), torch.zeros(1, *IMAGE), "net")
+    assert "a constant of shape [4, 9, 6]" in info.value.what

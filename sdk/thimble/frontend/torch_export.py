@@ -260,8 +260,20 @@ class _Importer:
         self._checked(node)
         args = [_map(a, self._value) for a in node.args]
         kwargs = {key: _map(a, self._value) for key, a in node.kwargs.items()}
-        with torch.no_grad():
-            return node.target(*args, **kwargs)
+        leaves = _leaves([args, list(kwargs.values())])
+        sizes = [leaf for leaf in leaves if isinstance(leaf, int) and not isinstance(leaf, bool)]
+        if not any(isinstance(leaf, torch.Tensor) for leaf in leaves) and math.prod(sizes) > MAX_ELEMENTS:
+            # what a file says of its result need not be true
+            raise self._refused(
+                f"a constant of sizes {sizes}", f"at most {MAX_ELEMENTS} elements can be held"
+            )
+        try:
+            with torch.no_grad():
+                return node.target(*args, **kwargs)
+        except Exception as error:  # torch raises whatever it stumbles over
+            raise self._refused(
+                f"a constant cannot be computed: {_first_line(error)}", "export the model again"
+            ) from None
 
     def _checked(self, node: torch.fx.Node) -> torch.Tensor:
         """What torch knows of a constant before it is made, whose size is refused if it is unreasonable."""
