@@ -142,7 +142,7 @@ def side_by_side(graphs: list[Graph]) -> Graph:
 
 
 # the operators and the wiring that only imported networks have; bench.families runs every family
-BUILT = ("squeeze_excite", "autoencoder_transposed", "temporal", "gru_step", "streaming")
+BUILT = ("squeeze_excite", "autoencoder_transposed", "gru_step", "streaming")
 
 
 def test_the_firmware_computes_the_same_bits(tmp_path) -> None:
