@@ -104,10 +104,11 @@ class Graph:
 
     def layer(self, name: str) -> Layer:
         """The layer of that name; KeyError if there is none."""
-        for layer in self.layers:
-            if layer.name == name:
-                return layer
-        raise KeyError(name)
+        return self._named[name]
+
+    def find(self, name: str) -> Layer | None:
+        """The layer of that name, if there is one."""
+        return self._named.get(name)
 
     def producer(self, tensor: str) -> Layer | None:
         """The layer that writes the tensor; None for an input."""
@@ -116,6 +117,10 @@ class Graph:
     def consumers(self, tensor: str) -> tuple[Layer, ...]:
         """The layers that read the tensor."""
         return self._consumers.get(tensor, ())
+
+    @cached_property
+    def _named(self) -> dict[str, Layer]:
+        return {layer.name: layer for layer in reversed(self.layers)}
 
     @cached_property
     def _producers(self) -> dict[str, Layer]:

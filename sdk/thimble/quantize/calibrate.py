@@ -37,6 +37,11 @@ def observe_ranges(graph: Graph, calibration: np.ndarray | Sequence[np.ndarray])
             where=f"graph {graph.name}",
             hint="pass a few hundred",
         )
+    with np.errstate(over="ignore", invalid="ignore"):  # what comes of it is found below
+        return _ranges(graph, inputs)
+
+
+def _ranges(graph: Graph, inputs: Sequence[np.ndarray]) -> dict[str, Range]:
     ranges: dict[str, Range] = {}
     size = len(inputs[0]) if graph.states else _BATCH  # a stream is not cut
     for start in range(0, len(inputs[0]), size):

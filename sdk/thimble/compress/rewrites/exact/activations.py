@@ -9,13 +9,14 @@ channel (see ``steps``).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import attrs
 import numpy as np
 
 from thimble.compress.rewrites.exact.edit import bypass, only_reader, replace
-from thimble.compress.rewrites.exact.intervals import LEAST, MOST, intervals, table_of
+from thimble.compress.rewrites.exact.intervals import LEAST, MOST, Interval, intervals, table_of
 from thimble.compress.rewrites.exact.steps import same_steps
 from thimble.graph.fuse import compose
 from thimble.graph.graph import Graph, Layer, Quant
@@ -41,10 +42,12 @@ def fuse_activations(graph: Graph) -> Graph:
     Args:
         graph: quantised.
     """
-    for name in [layer.name for layer in graph.layers if isinstance(layer.op, Activation)]:
+    names = [layer.name for layer in graph.layers if isinstance(layer.op, Activation)]
+    found = intervals(graph) if names else {}
+    for name in names:
         second = graph.layer(name)
         first = _clamping(graph, second.inputs[0])
-        fused = first and (_clamp_into(graph, first, second) or _step_into(graph, first, second))
+        fused = first and (_clamp_into(graph, first, second) or _step_into(graph, first, second, found))
         graph = fused or _clamp_after(graph, second) or graph
     return graph
 
@@ -101,7 +104,7 @@ def _same_bounds(graph: Graph, layer: Layer, first: Clamp, second: Clamp, both: 
     return bool((twice == np.clip(_VALUES, *clamp_bounds(both, quant))).all())
 
 
-def _step_into(graph: Graph, first: Layer, second: Layer) -> Graph | None:
+def _step_into(graph: Graph, first: Layer, second: Layer, found: Mapping[str, Interval]) -> Graph | None:
     """An activation that requantises, as part of the requantisation right before it."""
     op: Any = first.op
     source, quant = graph.tensors[first.output].quant, graph.tensors[second.output].quant
@@ -123,7 +126,7 @@ def _step_into(graph: Graph, first: Layer, second: Layer) -> Graph | None:
     merged = attrs.evolve(
         first, op=attrs.evolve(op, clamp=_real(low, high, quant)), params=params, output=second.output
     )
-    if not same_steps(graph, first, table, merged, intervals(graph)[first.inputs[0]]):
+    if not same_steps(graph, first, table, merged, found[first.inputs[0]]):
         return None
     layers = tuple(
         merged if layer.name == first.name else layer for layer in graph.layers if layer.name != second.name

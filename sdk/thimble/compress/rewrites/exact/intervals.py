@@ -9,7 +9,8 @@ that value.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from weakref import WeakKeyDictionary
 
 import attrs
 import numpy as np
@@ -61,12 +62,18 @@ def everything(channels: int) -> Interval:
     return Interval(np.full(channels, LEAST, np.int64), np.full(channels, MOST, np.int64))
 
 
-def intervals(graph: Graph) -> dict[str, Interval]:
+_KNOWN: WeakKeyDictionary[Graph, Mapping[str, Interval]] = WeakKeyDictionary()  # every rewrite asks again
+
+
+def intervals(graph: Graph) -> Mapping[str, Interval]:
     """The interval of every tensor of a quantised graph, by name."""
+    if (known := _KNOWN.get(graph)) is not None:
+        return known
     ends = (*graph.inputs, *(before for before, _ in graph.states))
     found = {name: everything(graph.tensors[name].shape[-1]) for name in ends}
     for layer in graph.layers:
         found[layer.output] = layer_interval(graph, layer, [found[name] for name in layer.inputs])
+    _KNOWN[graph] = found
     return found
 
 

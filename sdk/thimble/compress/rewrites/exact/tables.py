@@ -31,7 +31,7 @@ def compose_tables(graph: Graph) -> Graph:
         graph: quantised.
     """
     for name in [layer.name for layer in graph.layers]:
-        layer = next((layer for layer in graph.layers if layer.name == name), None)
+        layer = graph.find(name)
         if layer is None:
             continue
         source = _source(graph, layer)
