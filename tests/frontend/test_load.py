@@ -15,7 +15,7 @@ from torch import nn
 
 from thimble.commands.load import load_model
 from thimble.errors import DataError, ModelError
-from thimble.frontend.load import load_source, load_module, load_program, load_weights
+from thimble.frontend.load import load_module, load_program, load_source, load_weights
 from thimble.graph.io import save
 
 MODEL = """
