@@ -198,9 +198,9 @@ def _arena(plan: Plan) -> ArenaFacts:
     by_name = {b.name: b for b in plan.buffers}
 
     def over(b: Buffer) -> tuple[str, ...]:
-        dying = (by_name[name] for name in b.over if by_name[name].last == b.first)
+        under = (by_name[name] for name in b.over)
         return tuple(
-            x.name for x in dying if at[b.name] < at[x.name] + x.bytes and at[x.name] < at[b.name] + b.bytes
+            x.name for x in under if at[b.name] < at[x.name] + x.bytes and at[x.name] < at[b.name] + b.bytes
         )
 
     buffers = (
