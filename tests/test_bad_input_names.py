@@ -107,7 +107,7 @@ def test_two_layers_with_one_c_name_get_two():
     assert len(set(names)) == 6
 
 
-@pytest.mark.parametrize("name", ["conv0/padded", "conv1/scratch", "concat7/scaled0"])
+@pytest.mark.parametrize("name", ["conv1/scratch", "concat7/scaled0"])
 def test_a_tensor_may_not_take_the_name_of_a_buffer(tmp_path, name):
     graph = zoo()
 
@@ -128,9 +128,9 @@ def test_a_tensor_may_not_take_the_name_of_a_buffer(tmp_path, name):
 
 def test_a_layer_may_not_take_the_name_of_an_added_step(tmp_path):
     graph = zoo()
-    layers = (attrs.evolve(a, name="conv0/pad") if a.name == "conv2" else a for a in graph.layers)
+    layers = (attrs.evolve(a, name="concat7/requantize0") if a.name == "conv2" else a for a in graph.layers)
     save(attrs.evolve(graph, layers=tuple(layers)), tmp_path / "m.thimble")
-    refused("TMB1403", "inspect", tmp_path / "m.thimble", says=("conv0/pad",))
+    refused("TMB1403", "inspect", tmp_path / "m.thimble", says=("concat7/requantize0",))
 
 
 @pytest.mark.parametrize("name", ["", "a\nb", "a\x00b", "\u202e", "x" * 1001])
