@@ -73,8 +73,8 @@ class StepFacts:
 class BufferFacts:
     """A stretch of the arena over the steps ``first`` to ``last``.
 
-    ``kind`` is ``input``, ``output``, ``activation`` or ``scratch``; ``over`` names the buffers whose bytes
-    this one takes while they are read for the last time.
+    ``kind`` is ``input``, ``output``, ``activation`` or ``scratch``; ``over`` names the buffers of whose
+    bytes this one takes what is read no more.
     """
 
     name: str
