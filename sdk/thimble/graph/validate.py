@@ -18,7 +18,11 @@ from thimble.graph.graph import Graph, Layer, Quant, Tensor
 from thimble.graph.ops import OPS, UNARY, BatchNorm, Constant, Conv2D, FullyConnected, Lookup, Slice, op_name
 from thimble.graph.shapes import output_shape
 
-MAX_ELEMENTS = 1 << 27  # of one tensor or parameter: far beyond any microcontroller, safe on any host
+# far beyond any microcontroller, safe in time and memory on any host
+MAX_ELEMENTS = 1 << 27  # of one parameter
+MAX_ACTIVATION = 1 << 22  # elements of one tensor between layers
+MAX_ACTIVATIONS = 1 << 26  # of all of them together
+MAX_LAYERS = 2_000
 MAX_RANK = 4
 
 _TYPES = ("float32", "int8", "uint8")  # that a source model's own inputs and outputs may have
@@ -72,6 +76,7 @@ def _check(graph: Graph) -> None:
     _meta(graph.meta)
     for key, tensor in graph.tensors.items():
         _tensor(key, tensor)
+    _size(graph)
     if not graph.inputs or not graph.outputs:
         raise _InvalidError("it needs an input and an output")
     quantized = [tensor.quant is not None for tensor in graph.tensors.values()]
@@ -102,6 +107,14 @@ def _check(graph: Graph) -> None:
     for name in (*graph.outputs, *(after for _, after in graph.states)):
         if name not in available:
             raise _InvalidError(f"output {name!r} is no tensor")
+
+
+def _size(graph: Graph) -> None:
+    if len(graph.layers) > MAX_LAYERS:
+        raise _InvalidError(f"{len(graph.layers)} layers are more than {MAX_LAYERS}")
+    elements = sum(math.prod(tensor.shape) for tensor in graph.tensors.values())
+    if elements > MAX_ACTIVATIONS:
+        raise _InvalidError(f"its tensors hold {elements} elements together, more than {MAX_ACTIVATIONS}")
 
 
 def _states(graph: Graph, available: set[str]) -> None:
@@ -160,10 +173,10 @@ def _tensor(key: str, tensor: Tensor) -> None:
     if key != tensor.name:
         raise _InvalidError(f"it is listed as {key!r}", place)
     shape = tensor.shape
-    if not _integers(shape, 1, MAX_ELEMENTS) or not 1 <= len(shape) <= MAX_RANK:
+    if not _integers(shape, 1, MAX_ACTIVATION) or not 1 <= len(shape) <= MAX_RANK:
         raise _InvalidError(f"shape {shape!r:.60} must hold one to {MAX_RANK} positive numbers", place)
-    if math.prod(shape) > MAX_ELEMENTS:
-        raise _InvalidError(f"shape {shape} holds more than {MAX_ELEMENTS} elements", place)
+    if math.prod(shape) > MAX_ACTIVATION:
+        raise _InvalidError(f"shape {shape} holds more than {MAX_ACTIVATION} elements", place)
     if tensor.quant is not None:
         _quant(tensor.quant, place)
 

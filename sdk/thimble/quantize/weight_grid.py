@@ -8,6 +8,7 @@ from thimble.errors import ModelError
 from thimble.graph.graph import Layer
 
 _TOLERANCE = 1e-3  # of a step: what float32 training leaves of rounding
+_LEAST = 2.0**-90  # a weight below counts as zero: its step would leave float32's normal numbers
 
 
 def levels_of_bits(bits: int) -> int:
@@ -38,7 +39,7 @@ def fit_scales(rows: np.ndarray, levels: int, per_channel: bool) -> np.ndarray:
     """
     parts = rows if per_channel else rows.reshape(1, -1)
     largest = np.abs(parts).max(axis=1)
-    largest[largest == 0] = largest.max() or float(levels)
+    largest[largest < _LEAST] = largest.max() if largest.max() >= _LEAST else float(levels)
     scale = largest / levels
     if levels == 127:
         return scale

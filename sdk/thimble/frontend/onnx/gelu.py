@@ -37,8 +37,8 @@ class _Gelus:
             found = self._around(erf)
             if found is not None:
                 source, last = found
-                position = next(k for k, node in enumerate(result) if node is last)
-                result[position] = helper.make_node("Gelu", [source], list(last.output), last.name)
+                gelu = helper.make_node("Gelu", [source], list(last.output), last.name)
+                result = [gelu if node is last else node for node in result]
         return result
 
     def _around(self, erf: NodeProto) -> tuple[str, NodeProto] | None:

@@ -26,11 +26,9 @@ from thimble.graph.ops import (
     Transpose,
 )
 from thimble.graph.shapes import Shape
+from thimble.graph.validate import MAX_ACTIVATION, MAX_ACTIVATIONS, MAX_LAYERS
 from thimble.quantize.lowering import SOFTMAX_QUANT
 
-MAX_ACTIVATION = 1 << 22  # elements of one tensor between layers
-MAX_ACTIVATIONS = 1 << 26  # of all of them together
-MAX_LAYERS = 10_000
 MAX_FOLDED = 1 << 26  # elements that constant folding may produce
 
 _KEEPS_QUANT = Pad | Reshape | Transpose | Slice | ResizeNearest | MaxPool2D | AvgPool2D | Concat
@@ -227,7 +225,12 @@ class OnnxBuilder(Builder):
         output = super().layer(call, op, *inputs, params=params, declared=declared, suffix=suffix)
         self.count(call.where, self.tensors[output].shape)
         if len(self.layers) > MAX_LAYERS:
-            raise malformed(f"it unrolls to more than {MAX_LAYERS} layers", call.where)
+            raise ModelError(
+                "TMB1120",
+                f"the model needs more than {MAX_LAYERS} layers",
+                where=call.where,
+                hint="recurrent layers are unrolled; export one step, whose state goes in and comes out",
+            )
         quants = {self.tensors[name].quant for name in inputs}
         if isinstance(op, _KEEPS_QUANT) and len(quants) == 1:
             self.annotate(output, *quants)

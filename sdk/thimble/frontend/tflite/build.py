@@ -15,9 +15,8 @@ from thimble.frontend.tflite.source import SourceModel, SourceOperator, SourceTe
 from thimble.graph.graph import Layer, Quant, Tensor
 from thimble.graph.ops import NO_CLAMP, Clamp, Constant, Op, Reshape
 from thimble.graph.shapes import Shape, output_shape
-from thimble.graph.validate import MAX_ELEMENTS, MAX_RANK
+from thimble.graph.validate import MAX_ACTIVATION, MAX_ACTIVATIONS, MAX_LAYERS, MAX_RANK
 
-MAX_LAYERS = 2_000
 _CLAMPS: dict[str, Clamp] = {
     "NONE": NO_CLAMP,
     "RELU": (0.0, None),
@@ -47,6 +46,7 @@ class Build:
         self.folded: dict[int, np.ndarray] = {}  # constants that operators on constants made
         self.skipped: set[int] = set()  # shapes that the model computes while it runs
         self.parameters = 0
+        self._elements = 0  # of all tensors
         self._names: dict[str, int] = {}  # and the number that was appended last
         self._budget = 8 * model.size + (1 << 20)  # bytes of constants that may be read and copied
 
@@ -63,8 +63,12 @@ class Build:
         """A new tensor; returns its name, made unique.
 
         Raises:
-            ModelError: it is float where the others are int8, or the other way round (TMB1101).
+            ModelError: it is float where the others are int8, or the other way round (TMB1101), or all
+                together are too large (TMB1120).
         """
+        self._elements += math.prod(shape)
+        if self._elements > MAX_ACTIVATIONS:
+            raise _too_much(f"its tensors hold more than {MAX_ACTIVATIONS} elements", where)
         first = next(iter(self.tensors.values()), None)
         if first is not None and (first.quant is None) != (quant is None):
             raise ModelError(
@@ -243,7 +247,7 @@ class Call:
             shape = output_shape(op, [build.tensors[i].shape for i in inputs], weight, declared)
         except ValueError as error:
             raise self.damaged(str(error)) from None
-        if math.prod(shape) > MAX_ELEMENTS:
+        if math.prod(shape) > MAX_ACTIVATION:
             raise self.damaged(f"a tensor of shape {shape} would be too large")
         output = build.tensor(f"{name}.out", shape, quant, self.where)
         build.add(Layer(name, op, inputs, output, params or {}, self.where), self.where)
@@ -302,12 +306,12 @@ def inner_shape(shape: Shape, where: str) -> Shape:
         ModelError: it has too many axes, is empty or too large (TMB1101).
     """
     inner = shape[1:] if len(shape) > 1 and shape[0] == 1 else shape or (1,)
-    if len(inner) > MAX_RANK or min(inner) < 1 or math.prod(inner) > MAX_ELEMENTS:
+    if len(inner) > MAX_RANK or min(inner) < 1 or math.prod(inner) > MAX_ACTIVATION:
         raise ModelError(
             "TMB1101",
             f"a tensor of shape {shape}",
             where=where,
-            hint=f"tensors have up to {MAX_RANK} axes and a batch of 1, none empty",
+            hint=f"tensors have a batch of 1, up to {MAX_RANK} axes and up to {MAX_ACTIVATION} elements",
         )
     return inner
 
