@@ -10,10 +10,10 @@ APT := gcc g++ make binutils python3-venv gcc-arm-none-eabi libnewlib-arm-none-e
 PROBES := gcc arm-none-eabi-gcc riscv64-unknown-elf-gcc qemu-system-arm qemu-system-riscv32 \
           clang clang-format cppcheck chromium
 
-.PHONY: help setup demo test lint format bench fuzz clean
+.PHONY: help setup demo test lint format bench fuzz fuzz-models clean
 
 help:  ## list the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
 
 setup: $(STAMP)  ## toolchains (apt, where missing) and .venv with thimble in it
 
@@ -49,6 +49,10 @@ RUNS ?= 1000000
 fuzz: setup  ## every decoder and init under libFuzzer: RUNS executions each, of FUZZ=... or all
 	PYTHONPATH=sdk:tests:tests/model_image nice $(BIN)/python tests/fuzz/fuzz_run.py --runs $(RUNS) $(FUZZ)
 	PYTHONPATH=sdk:tests nice $(BIN)/python tests/fuzz/fuzz_on_cores.py
+
+fuzz-models: RUNS = 100000
+fuzz-models: setup  ## RUNS mutated .tflite and .onnx files: nothing but thimble's own errors
+	PYTHONPATH=sdk nice $(BIN)/python tests/fuzz/fuzz_models.py --runs $(RUNS)
 
 clean:  ## remove what the targets made
 	rm -rf $(VENV) out build dist .pio
