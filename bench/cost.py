@@ -6,12 +6,13 @@ emulator counts each layer's instructions. For every kernel and codec non-negati
     instructions = c0 rows + c1 outputs + c2 non-zeros + c3 non-zeros x positions + c4 weights
                    + c5 weights x positions + c6 inputs + c7
 
-    python -m bench.cost          writes sdk/thimble/plan/instruction_rates.json, prints the errors
+    python -m bench.cost [CORE ...]   writes sdk/thimble/plan/instruction_rates.json, prints the errors
 """
 
 from __future__ import annotations
 
 import json
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -80,10 +81,10 @@ CASES = (
 
 
 def main() -> None:
-    """Measures every core and writes the table."""
-    rates: dict[str, dict[str, list[float]]] = {}
+    """Measures the cores named, or every one, and writes the table."""
+    rates: dict[str, dict[str, list[float]]] = json.loads(OUT.read_text()) if sys.argv[1:] else {}
     rows = []
-    for core in CORES:
+    for core in sys.argv[1:] or CORES:
         rates[core], error = measure_core(core)
         rows.append([core, len(rates[core]), error])
     OUT.write_text(json.dumps(rates, indent=1, sort_keys=True) + "\n")
