@@ -71,6 +71,9 @@ CASES = (
             (4, 0.6, (5, 4)),
             (16, 0.3, (1, 1)),
             (8, 0.95, (1, 1)),
+            (96, 0.8, (1, 1)),  # many rows and few tell products from what is copied for them
+            (40, 0.9, (3, 3)),
+            (2, 0.8, (3, 3)),
         )
     ),
     Case(8, 0.2, (3, 3), stride=2),
