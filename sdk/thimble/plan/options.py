@@ -85,9 +85,10 @@ def _conv2d(low: Weighted, enc: Encoded, dsp: bool) -> Iterator[Kernel]:
 def conv2d_kernels(low: LoweredConv2D, row_max: int, dsp: bool) -> Iterator[Kernel]:
     """Every kernel that can run a convolution of at most ``row_max`` non-zeros in a row, in every form."""
     cols = low.weights.shape[1]
-    if low.in_c == low.groups and low.groups > 1:
-        yield from _depthwise(low, dsp)
     yield from _lists(low, row_max, dsp)
+    if low.in_c == low.groups and low.groups > 1 and low.reach[0] * low.reach[1] <= _OFFSETS:
+        yield _depthwise(low, dsp)  # a window for every channel costs many times as much
+        return
     together = 2 if dsp else 4
     in_place = low.pointwise and not dsp
     whole = _windows(low, together, in_place) if low.groups == 1 else None
@@ -105,16 +106,15 @@ def conv2d_kernels(low: LoweredConv2D, row_max: int, dsp: bool) -> Iterator[Kern
         yield Kernel("row", function, scratch, whole if block == rows else None, block)
 
 
-def _depthwise(low: LoweredConv2D, dsp: bool) -> Iterator[Kernel]:
+def _depthwise(low: LoweredConv2D, dsp: bool) -> Kernel:
     cols = low.weights.shape[1]
     overlap = Overlap(stride=low.in_c) if low.out_c == low.in_c else None
     if dsp and max(low.kernel_h, low.kernel_w) <= 3 and low.dilation_w == 1:
         height = (low.out_h - 1) * low.stride_h + 2 * low.dilation_h + 1
         plane = height * ((low.out_w - 1) * low.stride_w + 3) + low.stride_w + 1
-        yield Kernel("row", "tmb_depthwise_conv2d_row_dsp_s8", align(cols) + align(plane), overlap)
-    elif low.reach[0] * low.reach[1] <= _OFFSETS:
-        scratch = _NZ_BYTES * cols + align(cols) + align(low.reach[0] * low.reach[1])
-        yield Kernel("row", "tmb_depthwise_conv2d_row_s8", scratch, overlap)
+        return Kernel("row", "tmb_depthwise_conv2d_row_dsp_s8", align(cols) + align(plane), overlap)
+    scratch = _NZ_BYTES * cols + align(cols) + align(low.reach[0] * low.reach[1])
+    return Kernel("row", "tmb_depthwise_conv2d_row_s8", scratch, overlap)
 
 
 def _lists(low: LoweredConv2D, row_max: int, dsp: bool) -> Iterator[Kernel]:
