@@ -30,9 +30,9 @@ OBJECTIVES = ("size", "balanced", "speed")
 
 _HEAD = """\
 The MLPerf Tiny models and two of TensorFlow Lite Micro's examples, int8 `.tflite` files as they are
-published, built for a Cortex-M4 without data and without loss. Every number comes from `python -m bench.mlperf_tiny
---verify --readme`. Flash is code and constants, RAM is arena, static data and the stack's high-water mark,
-instructions are those of one inference. `balanced` is the default.
+published, built for a Cortex-M4 without data and without loss. Every number comes from
+`python -m bench.mlperf_tiny --verify --readme`. Flash is code and constants, RAM is arena, static data and
+the stack's high-water mark, instructions are those of one inference. `balanced` is the default.
 """
 _CHECKED = """\
 Output elements that differ from TFLite's reference kernels: over {samples} inputs on the host and on
