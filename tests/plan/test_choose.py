@@ -90,7 +90,7 @@ def test_a_wanted_codec_is_taken():
 
 def test_size_does_not_take_a_coder_that_saves_half_a_per_cent_and_takes_ten_times_as_long():
     slow, fast = (choice("slow", "k", 995, 10_000, 0), choice("fast", "k", 1000, 1_000, 0))
-    tiny = choice("tiny", "k", 800, 10_000, 0)
+    tiny = choice("tiny", "k", 500, 10_000, 0)
     costs = Costs(code=lambda names: 0, arena=lambda layer, c: 0, stack=lambda c: 0)
     goal = objective("size")
     assert choose({"l": [slow, fast]}, goal, {}, costs)["l"] is fast

@@ -2,10 +2,10 @@
 
 * ``balanced``: the least product of flash, instructions and RAM: a change is taken that saves more per cent
   of one than it costs of the others together.
-* ``size``: flash first: the least flash x (instructions x RAM)^0.055. One per cent of flash is worth 20 per
-  cent more instructions or RAM and no more, so that a coder is not taken that saves half a per cent and takes
+* ``size``: flash first: the least flash x instructions^(1/6) x RAM^(1/50). One per cent of flash is worth six
+  per cent more instructions and no more, so that a coder is not taken that saves half a per cent and takes
   ten times as long.
-* ``speed``: instructions first, in the same way: the least instructions x (flash x RAM)^0.055.
+* ``speed``: instructions first: the least instructions x flash^(1/6) x RAM^(1/50).
 
 Flash is all that the firmware takes: encoded weights, constants, kernels and decoders, each counted once.
 RAM is the arena (the largest live set: what lives while a layer runs, overlaps and the choice's scratch
@@ -22,11 +22,11 @@ from thimble.errors import RecipeError
 
 OBJECTIVES = ("size", "speed", "balanced")
 DESCRIPTIONS = {
-    "size": "optimised for size: 1 % of flash is worth 20 % more instructions or RAM and no more",
-    "speed": "optimised for speed: 1 % of instructions is worth 20 % more flash or RAM and no more",
+    "size": "optimised for size: 1 % of flash is worth 6 % more instructions and no more",
+    "speed": "optimised for speed: 1 % of instructions is worth 6 % more flash and no more",
     "balanced": "optimised for balance: the least product of flash, instructions and RAM",
 }
-WORTH = math.log(1.01) / math.log(1.2)  # of what comes second, in units of what comes first
+SECOND, THIRD = 1 / 6, 1 / 50  # the weight of what comes second, and of RAM, beside what comes first
 
 
 @attrs.frozen
@@ -73,7 +73,7 @@ class Objective:
         return sum(weight * math.log(max(n, 1)) for weight, n in pairs)
 
 
-_WEIGHTS = {"size": (1.0, WORTH, WORTH), "speed": (WORTH, 1.0, WORTH), "balanced": (1.0, 1.0, 1.0)}
+_WEIGHTS = {"size": (1.0, SECOND, THIRD), "speed": (SECOND, 1.0, THIRD), "balanced": (1.0, 1.0, 1.0)}
 
 
 def objective(name: str) -> Objective:
