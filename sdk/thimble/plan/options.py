@@ -85,10 +85,10 @@ def _conv2d(low: Weighted, enc: Encoded, dsp: bool) -> Iterator[Kernel]:
 def conv2d_kernels(low: LoweredConv2D, row_max: int, dsp: bool) -> Iterator[Kernel]:
     """Every kernel that can run a convolution of at most ``row_max`` non-zeros in a row, in every form."""
     cols = low.weights.shape[1]
-    yield from _lists(low, row_max, dsp)
     if low.in_c == low.groups and low.groups > 1 and low.reach[0] * low.reach[1] <= _OFFSETS:
-        yield _depthwise(low, dsp)  # a window for every channel costs many times as much
+        yield _depthwise(low, dsp)  # no other is faster, however few weights are not zero
         return
+    yield from _lists(low, row_max, dsp)
     together = 2 if dsp else 4
     in_place = low.pointwise and not dsp
     whole = _windows(low, together, in_place) if low.groups == 1 else None
