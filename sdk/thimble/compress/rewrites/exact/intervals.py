@@ -42,6 +42,7 @@ from thimble.quantize.interpreter import run_layer
 from thimble.quantize.lowering import clamp_bounds, lower_layer
 
 LEAST, MOST = -128, 127
+_MOST_CHANNELS = 1 << 16  # more would cost much time and memory; no kernel with weights takes them
 
 
 @attrs.frozen(eq=False)
@@ -59,7 +60,7 @@ class Interval:
 
 def everything(channels: int) -> Interval:
     """The interval of which nothing is known."""
-    return Interval(np.full(channels, LEAST, np.int64), np.full(channels, MOST, np.int64))
+    return Interval(*(np.broadcast_to(np.int64(bound), channels) for bound in (LEAST, MOST)))
 
 
 _KNOWN: WeakKeyDictionary[Graph, Mapping[str, Interval]] = WeakKeyDictionary()  # every rewrite asks again
@@ -80,6 +81,8 @@ def intervals(graph: Graph) -> Mapping[str, Interval]:
 def layer_interval(graph: Graph, layer: Layer, inputs: Sequence[Interval]) -> Interval:
     """The interval of a layer's output, from those of its inputs."""
     output = graph.tensors[layer.output]
+    if output.shape[-1] > _MOST_CHANNELS:
+        return everything(output.shape[-1])
     corners: list[tuple[np.ndarray, ...]]
     match layer.op:
         case Conv2D() | FullyConnected():
@@ -167,12 +170,12 @@ def table_of(graph: Graph, layer: Layer) -> np.ndarray:
 
 def _through_table(graph: Graph, layer: Layer, x: Interval) -> Interval:
     table = table_of(graph, layer).astype(np.int64)
-    pairs, which = np.unique(np.stack([x.low, x.high], axis=1), axis=0, return_inverse=True)
-    images = [table[a - LEAST : b - LEAST + 1] for a, b in pairs]
-    which = which.reshape(-1)
-    return Interval(
-        np.array([image.min() for image in images])[which], np.array([image.max() for image in images])[which]
-    )
+    keys = 256 * (x.low - LEAST) + x.high - LEAST
+    low, high = np.zeros((2, 1 << 16), np.int64)
+    for key in np.flatnonzero(np.bincount(keys, minlength=1 << 16)):
+        image = table[key >> 8 : (key & 255) + 1]
+        low[key], high[key] = image.min(), image.max()
+    return Interval(low[keys], high[keys])
 
 
 def _moved(graph: Graph, layer: Layer, x: Interval) -> Interval:
