@@ -8,26 +8,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils import prune
+from torch_cases import CONVOLUTIONS, IMAGE, LAYERS
 from torch_check import Fn, check
 
 from thimble.errors import ModelError
 from thimble.frontend.torch_export import from_module
 from thimble.graph.ops import Activation, Add, BatchNorm, Conv2D, FullyConnected, MaxPool2D, Reshape
-
-IMAGE = (3, 11, 8)  # not square, several channels
-
-CONVOLUTIONS = {
-    "plain": nn.Conv2d(3, 5, (3, 2)),
-    "stride": nn.Conv2d(3, 5, 3, stride=(2, 3)),
-    "padding": nn.Conv2d(3, 5, 3, padding=(2, 1)),
-    "same": nn.Conv2d(3, 5, (4, 3), padding="same"),
-    "valid": nn.Conv2d(3, 5, 3, padding="valid"),
-    "dilation": nn.Conv2d(3, 5, 3, dilation=(2, 1), padding="same"),
-    "groups": nn.Conv2d(3, 6, 3, groups=3),
-    "depthwise": nn.Conv2d(3, 3, 3, groups=3, padding=1),
-    "depthwise multiplier": nn.Conv2d(3, 6, 3, groups=3),
-    "no bias": nn.Conv2d(3, 5, 1, bias=False),
-}
 
 
 @pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths")
@@ -38,70 +24,6 @@ def test_convolutions(name: str) -> None:
     assert len(graph.layers) == 1
     assert graph.meta["input_layout"] == "NCHW"
     assert graph.meta["parameters"] == sum(p.numel() for p in CONVOLUTIONS[name].parameters())
-
-
-# after conv: (4, 9, 6)
-FUNCTIONS: dict[str, nn.Module] = {
-    "flatten": Fn(lambda m, x: m.fc(torch.flatten(x, 1)), fc=nn.Linear(216, 7)),
-    "view": Fn(lambda m, x: m.fc(x.view(x.size(0), -1)), fc=nn.Linear(216, 7)),
-    "reshape": Fn(lambda m, x: m.fc(x.reshape(-1, 216)), fc=nn.Linear(216, 7)),
-    "permute": Fn(lambda m, x: m.fc(x.permute(0, 2, 3, 1).flatten(1)), fc=nn.Linear(216, 7)),
-    "transpose": Fn(lambda m, x: m.fc(x.transpose(2, 3).reshape(-1, 216)), fc=nn.Linear(216, 7)),
-    "half": Fn(lambda m, x: m.fc(x.view(-1, 2, 108).transpose(1, 2).flatten(1)), fc=nn.Linear(216, 7)),
-    "relu": Fn(lambda m, x: F.relu(x)),
-    "relu6": Fn(lambda m, x: m.act(x), act=nn.ReLU6(inplace=True)),
-    "hardtanh": Fn(lambda m, x: m.act(x), act=nn.Hardtanh(-0.5, 0.7)),
-    "clamp": Fn(lambda m, x: x.clamp(min=-0.1).clamp_max(0.3)),
-    "max pool": Fn(lambda m, x: F.max_pool2d(x, (3, 2), (2, 1))),
-    "max pool padded": Fn(lambda m, x: F.max_pool2d(x, 3, 2, padding=1)),
-    "max pool ceil": Fn(lambda m, x: F.max_pool2d(x, 4, 3, padding=1, ceil_mode=True)),
-    "average pool": Fn(lambda m, x: F.avg_pool2d(x, (3, 2))),
-    "average pool padded": Fn(lambda m, x: F.avg_pool2d(x, 3, 2, padding=1)),
-    "average pool inside": Fn(lambda m, x: F.avg_pool2d(x, 3, 2, padding=1, count_include_pad=False)),
-    "average pool ceil": Fn(lambda m, x: F.avg_pool2d(x, 4, 3, padding=1, ceil_mode=True)),
-    "average pool ceil inside": Fn(
-        lambda m, x: F.avg_pool2d(x, 4, 3, padding=1, ceil_mode=True, count_include_pad=False)
-    ),
-    "adaptive": Fn(lambda m, x: m.pool(x), pool=nn.AdaptiveAvgPool2d((3, 2))),
-    "adaptive to one": Fn(
-        lambda m, x: m.fc(m.pool(x).flatten(1)), pool=nn.AdaptiveAvgPool2d(1), fc=nn.Linear(4, 3)
-    ),
-    "mean": Fn(lambda m, x: m.fc(x.mean((2, 3))), fc=nn.Linear(4, 3)),
-    "mean kept": Fn(lambda m, x: x.mean((-1, -2), keepdim=True)),
-    "pad": Fn(lambda m, x: F.pad(x, (1, 2, 0, 3))),
-    "pad channels": Fn(lambda m, x: F.pad(x, (0, 0, 0, 0, 2, 3))),
-    "pad channels and image": Fn(lambda m, x: F.pad(x, (1, 0, 0, 2, 0, 1))),
-    "subsample": Fn(lambda m, x: x[:, :, ::2, ::3]),
-    "subsample rows": Fn(lambda m, x: x[:, :, ::4]),
-    "shortcut without weights": Fn(
-        lambda m, x: F.pad(x[:, :, ::2, ::2], (0, 0, 0, 0, 1, 1)) + m.b(x), b=nn.Conv2d(4, 6, 3, 2, padding=1)
-    ),
-    "add": Fn(lambda m, x: F.relu(x + m.other(x)), other=nn.Conv2d(4, 4, 1)),
-    "add itself": Fn(lambda m, x: x + x),
-    "cat channels": Fn(lambda m, x: torch.cat([x, m.other(x)], 1), other=nn.Conv2d(4, 2, 1)),
-    "cat height": Fn(lambda m, x: torch.cat([x, m.other(x)], 2), other=nn.Conv2d(4, 4, 1)),
-    "cat width": Fn(lambda m, x: torch.cat([x, m.other(x)], -1), other=nn.Conv2d(4, 4, 1)),
-    "cat vectors": Fn(lambda m, x: m.fc(torch.cat([x.flatten(1), x.mean((2, 3))], 1)), fc=nn.Linear(220, 3)),
-    "softmax": Fn(lambda m, x: F.softmax(m.fc(x.flatten(1)), dim=1), fc=nn.Linear(216, 7)),
-    "softmax channels": Fn(lambda m, x: torch.softmax(x, 1)),
-    "dropout": Fn(lambda m, x: m.d(x), d=nn.Dropout2d()),
-    "batch norm": Fn(lambda m, x: m.bn(x), bn=nn.BatchNorm2d(4)),
-    "batch norm plain": Fn(lambda m, x: m.bn(x), bn=nn.BatchNorm2d(4, affine=False, eps=1e-2)),
-    "batch norm vector": Fn(
-        lambda m, x: m.fc(m.bn(x.flatten(1))), bn=nn.BatchNorm1d(216), fc=nn.Linear(216, 3)
-    ),
-    "linear in a row": Fn(
-        lambda m, x: m.b(F.relu(m.a(x.flatten(1)))), a=nn.Linear(216, 6), b=nn.Linear(6, 3, bias=False)
-    ),
-    "back to an image": Fn(
-        lambda m, x: m.b(m.a(x.flatten(1)).view(-1, 6, 1, 1)), a=nn.Linear(216, 6), b=nn.Conv2d(6, 2, 1)
-    ),
-}
-
-
-@pytest.mark.parametrize("name", sorted(FUNCTIONS))
-def test_functions(name: str) -> None:
-    check(FUNCTIONS[name], IMAGE)
 
 
 def test_two_inputs_and_two_outputs() -> None:
@@ -149,16 +71,16 @@ def test_activations_are_fused_only_where_nothing_else_reads() -> None:
 
 
 def test_relabelling_costs_no_layer() -> None:
-    graph = check(FUNCTIONS["flatten"], IMAGE)
+    graph = check(LAYERS["flatten"], IMAGE)
     assert [type(layer.op) for layer in graph.layers] == [Conv2D, FullyConnected]
-    graph = check(FUNCTIONS["back to an image"], IMAGE)
+    graph = check(LAYERS["back to an image"], IMAGE)
     assert [type(layer.op) for layer in graph.layers] == [Conv2D, FullyConnected, Reshape, Conv2D]
 
 
 def test_names_sources_and_parameters() -> None:
     graph = check(nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Sequential(nn.Conv2d(4, 2, 1))), IMAGE)
     assert [layer.name for layer in graph.layers] == ["0", "2.0"]
-    graph = check(FUNCTIONS["linear in a row"], IMAGE)
+    graph = check(LAYERS["linear in a row"], IMAGE)
     assert [layer.name for layer in graph.layers] == ["conv", "a", "b"]
     assert graph.layers[1].source.startswith("torch_check.py:")
     assert graph.meta["parameters"] == 3 * 4 * 9 + 4 + 216 * 6 + 6 + 6 * 3

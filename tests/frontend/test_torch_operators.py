@@ -1,8 +1,6 @@
-"""Arithmetic, functions, slices, rearrangements and transposed convolutions of PyTorch modules."""
+"""Every case of ``torch_cases``, and what is said of some: which layers there are, states, refusals."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -11,6 +9,7 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
+from torch_cases import CASES, FUNCTIONS, GATE, IMAGE, WEIGHT
 from torch_check import Fn, check
 
 from thimble.errors import ModelError
@@ -19,96 +18,11 @@ from thimble.frontend.torch_export import from_module
 from thimble.graph.ops import BatchNorm, Constant, Conv2D, Mul, Reshape, Slice, Transpose
 from thimble.quantize.float_interpreter import run_float
 
-IMAGE = (3, 11, 8)  # after Fn's convolution (4, 9, 6)
-WEIGHT = torch.linspace(-1, 1, 4)[:, None, None]
-GATE = {"gate": nn.Conv2d(4, 4, 3, padding=1)}
 
-FUNCTIONS: dict[str, Callable[[nn.Module, Tensor], Tensor]] = {
-    "sigmoid": lambda m, x: torch.sigmoid(x),
-    "tanh": lambda m, x: x.tanh(),
-    "hardswish": lambda m, x: F.hardswish(4 * x),
-    "hardsigmoid": lambda m, x: F.hardsigmoid(x * 4),
-    "silu": lambda m, x: F.silu(x, inplace=True),
-    "gelu": lambda m, x: F.gelu(x),
-    "gelu by tanh": lambda m, x: F.gelu(x, approximate="tanh"),
-    "elu": lambda m, x: F.elu(x, 0.7),
-    "leaky relu": lambda m, x: F.leaky_relu(x, 0.2),
-    "prelu": lambda m, x: F.prelu(x, torch.tensor([0.1, 0.2, 0.3, -0.4])),
-    "prelu of one": lambda m, x: F.prelu(x, torch.tensor([0.3])),
-    "softplus": lambda m, x: F.softplus(x),
-    "exponentials": lambda m, x: (x.exp() + 1).log(),
-    "roots": lambda m, x: (x.abs() + 1).sqrt() + (x**2 + 1).rsqrt(),
-    "reciprocal": lambda m, x: 2 / (x * x + 1),
-    "negative": lambda m, x: -x,
-    "scaled": lambda m, x: F.relu(x) * 3,
-    "shifted": lambda m, x: 1 - x.sigmoid(),
-    "divided": lambda m, x: x / 4 - 0.5,
-    "weighted by channel": lambda m, x: x * WEIGHT + WEIGHT,
-    "weighted by row": lambda m, x: F.relu(x) * torch.linspace(-1, 1, 9)[:, None],
-    "weighted by element": lambda m, x: F.relu(x) + torch.linspace(-1, 1, 216).reshape(1, 4, 9, 6),
-    "difference": lambda m, x: x - m.gate(x),
-    "product": lambda m, x: x * torch.sigmoid(m.gate(x)),
-    "quotient": lambda m, x: x / (m.gate(x).abs() + 1),
-    "scaled sum": lambda m, x: torch.add(x, m.gate(x), alpha=0.5),
-    "broadcast channels": lambda m, x: x * x.mean((2, 3), keepdim=True),
-    "broadcast pixels": lambda m, x: x * x.mean(1, keepdim=True),
-    "broadcast both": lambda m, x: x.mean(1, keepdim=True) * x.mean((2, 3), keepdim=True),
-    "broadcast vector": lambda m, x: x + x.mean((2, 3))[:, :, None, None],
-    "mean of channels": lambda m, x: x.mean(1),
-    "mean of rows": lambda m, x: x.mean(2),
-    "mean of all": lambda m, x: x.mean((1, 2, 3), keepdim=True),
-    "mean apart": lambda m, x: x.mean((1, 3)),
-    "softmax of rows": lambda m, x: F.softmax(x, 2),
-    "channels": lambda m, x: x[:, 1:3],
-    "rows": lambda m, x: x[:, :, 2:-1:2],
-    "one channel": lambda m, x: x[:, 2],
-    "one pixel": lambda m, x: x[:, :, 3, 4],
-    "narrow": lambda m, x: x.narrow(3, 1, 4),
-    "chunks": lambda m, x: torch.cat(x.chunk(2, 1)[::-1], 1),
-    "split": lambda m, x: torch.mul(*x.split([3, 3], 3)),
-    "unbound": lambda m, x: sum(x.unbind(1)),
-    "glu": lambda m, x: x[:, :2] * x[:, 2:].sigmoid(),
-    "stacked": lambda m, x: torch.stack([x, m.gate(x)], 1).flatten(1, 2),
-    "shuffled": lambda m, x: x.view(-1, 2, 2, 9, 6).transpose(1, 2).flatten(1, 2),
-    "flat": lambda m, x: x.flatten(1),
-    "orders": lambda m, x: x.flatten(1) + x.permute(0, 2, 3, 1).flatten(1),
-    "linear at every position": lambda m, x: F.linear(x, torch.linspace(-1, 1, 12).reshape(2, 6)),
-    "linear over channels": lambda m, x: F.linear(x.permute(0, 2, 3, 1), torch.eye(4)[:3]),
-    "product with a matrix": lambda m, x: x @ torch.linspace(-1, 1, 12).reshape(6, 2),
-    "permuted into channels": lambda m, x: F.conv2d(x.permute(0, 2, 3, 1), torch.ones(2, 9, 1, 1)),
-    "squeezed": lambda m, x: x.mean((2, 3), keepdim=True).squeeze(-1).squeeze(2).unsqueeze(1),
-    "expanded": lambda m, x: torch.cat([x, x.mean((2, 3), keepdim=True).expand(-1, -1, 9, 6)], 1),
-    "repeated": lambda m, x: x[:, :, :2].repeat(1, 2, 1, 3),
-    "padded with zeros": lambda m, x: (
-        torch.cat([torch.zeros(x.size(0), 1, 9, 6)[:1], x[:1]], 1)
-        if x.size(0) == 1
-        else F.pad(x, (0, 0, 0, 0, 1, 0))
-    ),
-    "nearest": lambda m, x: F.interpolate(x, scale_factor=2),
-    "nearest of a size": lambda m, x: F.interpolate(x, size=(4, 13)),
-    "nearest exact": lambda m, x: F.interpolate(x, size=(5, 12), mode="nearest-exact"),
-    "adaptive overlapping": lambda m, x: F.adaptive_avg_pool2d(x, (8, 5)),
-    "adaptive upwards": lambda m, x: F.adaptive_avg_pool2d(x.mean((2, 3), keepdim=True), 3),
-}
-
-
-@pytest.mark.parametrize("name", sorted(FUNCTIONS))
-def test_functions(name: str) -> None:
-    check(Fn(FUNCTIONS[name], **GATE), IMAGE)
-
-
-TRANSPOSED = {
-    "plain": nn.ConvTranspose2d(3, 5, 3),
-    "stride": nn.ConvTranspose2d(3, 5, (3, 2), stride=(2, 3)),
-    "padding": nn.ConvTranspose2d(3, 5, 3, stride=2, padding=1, output_padding=1),
-    "dilation": nn.ConvTranspose2d(3, 5, 3, stride=2, dilation=2, padding=2),
-    "groups": nn.ConvTranspose2d(3, 6, 3, stride=2, groups=3, bias=False),
-}
-
-
-@pytest.mark.parametrize("name", sorted(TRANSPOSED))
-def test_transposed_convolutions(name: str) -> None:
-    check(TRANSPOSED[name], IMAGE)
+@pytest.mark.parametrize("name", [name for name in CASES if not name.startswith("convolution")])
+def test_the_graph_computes_what_the_module_computes(name: str) -> None:
+    case = CASES[name]
+    check(case.module, case.shape, as_is=case.as_is)
 
 
 def test_sequences() -> None:
@@ -140,33 +54,6 @@ def test_only_what_lies_elsewhere_is_moved() -> None:
     graph = check(Fn(FUNCTIONS["product"], **GATE), IMAGE)
     assert not any(isinstance(layer.op, Transpose) for layer in graph.layers)
     assert isinstance(graph.layers[-1].op, Mul)
-
-
-class Rnn(nn.Module):
-    def __init__(self, layer: nn.Module, transposed: bool = False) -> None:
-        super().__init__()
-        self.layer, self.transposed = layer, transposed
-
-    def forward(self, x: Tensor) -> Tensor:
-        y, last = self.layer(x.transpose(0, 1) if self.transposed else x)
-        h = last[0] if isinstance(last, tuple) else last
-        y = y.transpose(0, 1) if self.transposed else y
-        return y.flatten(1) + h.transpose(0, 1).flatten(1).mean(1, keepdim=True)
-
-
-RECURRENT = {
-    "gru": Rnn(nn.GRU(3, 4, batch_first=True)),
-    "gru, time first": Rnn(nn.GRU(3, 4), transposed=True),
-    "gru without bias": Rnn(nn.GRU(3, 4, bias=False, batch_first=True)),
-    "two layers": Rnn(nn.GRU(3, 4, 2, batch_first=True)),
-    "both directions": Rnn(nn.LSTM(3, 4, batch_first=True, bidirectional=True)),
-    "lstm": Rnn(nn.LSTM(3, 4, 2, bias=False), transposed=True),
-}
-
-
-@pytest.mark.parametrize("name", sorted(RECURRENT))
-def test_recurrent_layers(name: str) -> None:
-    check(RECURRENT[name], (3, 3), as_is=True)
 
 
 def test_cells_in_a_loop() -> None:

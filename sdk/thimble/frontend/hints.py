@@ -20,6 +20,7 @@ _HINTS = {
     "selu": "use ELU",
     "max": "use max-pooling, or leave the choice of the largest to the program",
     "argmax": "leave it to the program: tmb_argmax_s8 finds the largest output",
+    "bmm": "attention is not supported; use a convolution over time, a GRU, or squeeze-and-excite",
     "embedding": "look the vectors up before the model",
 }
 _DEFAULT = "thimble ops lists what is supported; rewrite the layer with those operators"

@@ -56,7 +56,7 @@ def dense(
     return Value(output, np.arange(int(np.prod(shape))).reshape(shape), x.batch)
 
 
-@handles("aten.matmul", "aten.mm", "aten.bmm", "aten.addmm")
+@handles("aten.matmul", "aten.mm", "aten.addmm")
 def matmul(b: Builder, call: Call) -> Value:
     x, y = (call.arguments.get(a, call.arguments.get(c)) for a, c in (("mat1", "self"), ("mat2", "other")))
     if isinstance(x, Value) and isinstance(y, np.ndarray) and y.ndim == 2:

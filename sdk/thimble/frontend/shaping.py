@@ -58,8 +58,15 @@ def permute(b: Builder, call: Call) -> Value:
     elif keys := next((k for k in (("dim0", "dim1"), ("axis0", "axis1")) if k[0] in call.arguments), None):
         first, second = (call[key] % rank for key in keys)
         dims[first], dims[second] = second, first
-    else:
-        raise call.unsupported(f"{call.operation} is not supported", "write it as permute")
+    elif "source" in call.arguments:
+        source, places = (
+            [d % rank for d in np.atleast_1d(call[key]).tolist()] for key in ("source", "destination")
+        )
+        dims = [d for d in dims if d not in source]
+        for place, moved in sorted(zip(places, source, strict=True)):
+            dims.insert(place, moved)
+    else:  # aten.t
+        dims.reverse()
     batch = dims.index(x.batch)
     axes = [d - (d > x.batch) for d in dims if d != x.batch]
     return Value(x.tensor, x.index.transpose(axes), batch)
@@ -145,11 +152,19 @@ def split(b: Builder, call: Call) -> list[Value]:
     sizes = call.arguments.get("split_sizes") or call.arguments.get("split_size")
     if "chunks" in call.arguments:
         sizes = -(-total // call["chunks"])
-    if sizes is None:
-        raise call.unsupported(f"this form of {call.operation}", "write it as split or chunk")
+    elif call.operation == "aten.tensor_split":
+        sizes = _even_sizes(call, total)
     if isinstance(sizes, int):
         sizes = [min(sizes, total - at) for at in range(0, total, sizes)]
     return pieces(b, call, x, axis, sizes)
+
+
+def _even_sizes(call: Call, total: int) -> list[int]:
+    """Of parts that differ by one at most."""
+    count = call.arguments.get("sections")
+    if not isinstance(count, int):
+        raise call.unsupported("tensor_split at indices", "write it as split")
+    return [total // count + (at < total % count) for at in range(count)]
 
 
 def pieces(b: Builder, call: Call, x: Value, axis: int, sizes: Sequence[int]) -> list[Value]:
