@@ -25,6 +25,7 @@ class Case:
     operator: str
     variant: str
     make: Callable[[], ModelProto]
+    off: float = 0.02  # of a quantised model: the share of results that may be off by a step
 
     @property
     def name(self) -> str:
@@ -218,6 +219,41 @@ def _qlinear(net: Net) -> str:
     conv = net("QLinearConv", net("QuantizeLinear", net.x, *x), *x, weight, scale, zero, *y, bias)
     pool = net(f"{DOMAIN}:QLinearGlobalAveragePool", conv, *y, *y)
     return net("DequantizeLinear", net(f"{DOMAIN}:QLinearAdd", conv, *y, pool, *y, *y), *y)
+
+
+def _on_integers(operation: str, *, inner: tuple[int, ...] = IMAGE, **attributes: Any) -> Any:
+    """One of onnxruntime's operators on the integers of one input or, for two, of it and its sigmoid."""
+
+    def make() -> ModelProto:
+        net = Net(inner)
+        x = [net.weight(np.float32(0.03)), net.weight(np.array(120, np.uint8))]
+        y = [net.weight(np.float32(0.0047)), net.weight(np.array(9, np.uint8))]
+        q = net("QuantizeLinear", net.x, *x)
+        name = f"{DOMAIN}:{operation}" if operation != "QLinearMatMul" else operation
+        if operation == "QLinearMul":
+            result = net(name, q, *x, net(f"{DOMAIN}:QLinearSigmoid", q, *x, *y), *y, *x)
+        elif operation == "QLinearConcat":
+            result = net(name, *x, q, *x, net(f"{DOMAIN}:QLinearSigmoid", q, *x, *y), *y, **attributes)
+        elif operation in ("QLinearMatMul", "QGemm"):
+            weight = [net.rng.integers(-127, 128, (inner[1], 6)).astype(np.int8)]
+            weight += [net.weight(np.float32(0.004)), net.weight(np.array(0, np.int8))]
+            bias = [net.rng.integers(-999, 999, 6).astype(np.int32)] if operation == "QGemm" else []
+            result = net(name, q, *x, *weight, *bias, *x)
+        elif operation in ("QLinearSigmoid", "QLinearSoftmax"):
+            return net.model(net("DequantizeLinear", net(name, q, *x, *y, **attributes), *y))
+        else:
+            result = net(name, q, *x, *x, **attributes)
+        return net.model(net("DequantizeLinear", result, *x))
+
+    return make
+
+
+def _own_pairs(net: Net) -> str:
+    """onnxruntime's own names for the two, with a maximum between them."""
+    x = [net.weight(np.float32(0.03)), net.weight(np.array(120, np.uint8))]
+    pooled = net("MaxPool", net(f"{DOMAIN}:QuantizeLinear", net.x, *x), kernel_shape=[2, 2])
+    weight = net("DequantizeLinear", np.full((4, 3, 3, 3), 7, np.int8), 0.01, np.array(0, np.int8))
+    return _pair(net, net("Conv", net(f"{DOMAIN}:DequantizeLinear", pooled, *x), weight), 0.05, 128)
 
 
 CASES: list[Case] = [
@@ -502,7 +538,13 @@ CASES: list[Case] = [
     Case("LSTM", "reverse, all steps", _recurrent("LSTM", layout="all", direction="reverse")),
     Case("QuantizeLinear", "QDQ of a convolution", _qdq(lambda net, x, w: net("Relu", net("Conv", x, w)))),
     Case("DequantizeLinear", "int8", _qdq(lambda net, x, w: net("Conv", x, w), np.int8)),
+    Case("QuantizeLinear", "of onnxruntime", _image(_own_pairs)),
     Case("QLinearConv", "", _image(_qlinear)),
+    *(Case(op, "", _on_integers(op, inner=(1, 40))) for op in ("QLinearMatMul", "QGemm")),
+    *(Case(op, "", _on_integers(op)) for op in ("QLinearMul", "QLinearSigmoid", "QLinearLeakyRelu")),
+    Case("QLinearAveragePool", "", _on_integers("QLinearAveragePool", kernel_shape=[3, 3])),
+    Case("QLinearConcat", "", _on_integers("QLinearConcat", axis=1)),
+    Case("QLinearSoftmax", "", _on_integers("QLinearSoftmax", inner=(1, 10), axis=1, opset=13), 0.25),
 ]
 
 

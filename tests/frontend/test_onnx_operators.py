@@ -13,7 +13,7 @@ from onnx_cases import CASES, Case
 from thimble.frontend.onnx import load_onnx
 from thimble.graph.graph import Graph
 from thimble.quantize.float_interpreter import run_float
-from thimble.quantize.inputs import dequantize_values, quantize_input, quantize_values, to_storage_layout
+from thimble.quantize.inputs import dequantize_values, quantize_values, to_storage_layout
 from thimble.quantize.interpreter import run
 from thimble.quantize.post_training import quantize
 
@@ -73,15 +73,20 @@ def assert_equal(graph: Graph, model: ModelProto) -> None:
         assert min(errors) < 1e-4 * max(1.0, np.abs(wanted).max()), errors
 
 
-def assert_close(graph: Graph, model: ModelProto) -> None:
+def assert_close(graph: Graph, model: ModelProto, off: float) -> None:
     """A quantised graph's results to one step of its output."""
     x = random_inputs(model)
-    samples = [quantize_input(graph, x[name], name) for name in graph.inputs]
+    samples = [
+        quantize_values(part, graph.tensors[name].quant)
+        for name, part in zip(graph.inputs, in_storage(graph, x), strict=True)
+    ]
     quant = graph.tensors[graph.outputs[0]].quant
     wanted = reference(model, x)[0]
-    result = as_source(dequantize_values(run(graph, samples)[0], quant), wanted.shape, True)
-    assert np.abs(result - wanted).max() <= 1.01 * quant.scale
-    assert (np.abs(result - wanted) > 0.5 * quant.scale).mean() < 0.02
+    result = dequantize_values(run(graph, samples)[0], quant)
+    either = [np.abs(as_source(result, wanted.shape, image) - wanted) for image in (True, False)]
+    errors = min(either, key=np.max)
+    assert errors.max() <= 1.01 * quant.scale
+    assert (errors > 0.5 * quant.scale).mean() <= off
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
@@ -90,12 +95,12 @@ def test_the_graph_computes_what_onnxruntime_computes(case: Case, tmp_path):
     assert any(case.operator == node.op_type for node in model.graph.node) or case.operator == "Gelu"
     graph = imported(model, tmp_path)
     if graph.is_quantized:
-        assert_close(graph, model)
+        assert_close(graph, model, case.off)
     else:
         assert_equal(graph, model)
 
 
-FLOAT_CASES = [case for case in CASES if "Linear" not in case.operator]
+FLOAT_CASES = [case for case in CASES if "Linear" not in case.operator and case.operator != "QGemm"]
 
 
 @pytest.mark.parametrize("case", FLOAT_CASES, ids=lambda case: case.name)
