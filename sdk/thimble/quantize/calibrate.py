@@ -15,6 +15,7 @@ from thimble.quantize.shared_weights import join_shared
 
 Range = tuple[float, float]  # the lowest and highest real value
 _BATCH = 64
+_LARGEST = 2.0**100  # of a value: its scale stays well inside float32
 
 
 def observe_ranges(graph: Graph, calibration: np.ndarray | Sequence[np.ndarray]) -> dict[str, Range]:
@@ -26,8 +27,8 @@ def observe_ranges(graph: Graph, calibration: np.ndarray | Sequence[np.ndarray])
             a graph with states.
 
     Raises:
-        DataError: no samples (TMB2002), another shape (TMB2004), or values that are or become NaN or
-            infinite (TMB2003).
+        DataError: no samples (TMB2002), another shape (TMB2004), or values that are or become NaN,
+            infinite or larger than 2^100 (TMB2003).
     """
     inputs = [calibration] if isinstance(calibration, np.ndarray) else list(calibration)
     if not inputs or min(len(x) for x in inputs) == 0:
@@ -47,10 +48,10 @@ def _ranges(graph: Graph, inputs: Sequence[np.ndarray]) -> dict[str, Range]:
     for start in range(0, len(inputs[0]), size):
         for name, values in iterate(graph, [x[start : start + size] for x in inputs]):
             low, high = float(values.min()), float(values.max())
-            if not np.isfinite([low, high]).all():
+            if not (low > -_LARGEST and high < _LARGEST):  # nor NaN
                 raise DataError(
                     "TMB2003",
-                    f"calibration makes tensor {name} NaN or infinite",
+                    f"calibration makes tensor {name} NaN, infinite or huge",
                     where=f"samples {start} .. {min(start + size, len(inputs[0])) - 1}",
                     hint="look for NaN in the samples, or for weights that diverged",
                 )

@@ -73,6 +73,8 @@ def relu(b: OnnxBuilder, node: Node) -> Value:
 def clip(b: OnnxBuilder, node: Node) -> Value:
     if node.opset < 11:
         low, high = node.attributes.get("min"), node.attributes.get("max")
+        if not (isinstance(low, float | None) and isinstance(high, float | None)):
+            raise node.malformed("the bounds of Clip must be numbers")
     else:
         low, high = node.scalar(1), node.scalar(2)
     low, high = (None if v is None or not abs(v) < _UNBOUNDED else float(v) for v in (low, high))
