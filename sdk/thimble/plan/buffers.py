@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from functools import cached_property
 
 import attrs
 
@@ -37,13 +38,22 @@ def list_buffers(graph: Graph, listed: Calls) -> tuple[Buffer, ...]:
     uses = Uses(listed)
     rules = {k: overlaps(call, call.over, listed.views) for k, call in enumerate(listed.calls)}
     scratch = (Buffer(f"{c.name}/scratch", s, k, k) for k, c in enumerate(listed.calls) if (s := _scratch(c)))
-    ending = [b for b in buffers if b.last < end and b.name not in across]
+    ending = _alive(b for b in buffers if b.last < end and b.name not in across)
     over = {
-        b.name: {x.name: rule for x in ending if (rule := uses.rule(b, x, rules)) is not None}
+        b.name: {x.name: r for x in ending.get(b.first, ()) if (r := uses.rule(b, x, rules)) is not None}
         for b in buffers
         if b.name not in across
     }
     return (*scratch, *(attrs.evolve(b, over=over.get(b.name, {})) for b in buffers))
+
+
+def _alive(buffers: Iterable[Buffer]) -> dict[int, list[Buffer]]:
+    """The buffers that live at each step."""
+    found: dict[int, list[Buffer]] = {}
+    for b in buffers:
+        for step in range(b.first, b.last + 1):
+            found.setdefault(step, []).append(b)
+    return found
 
 
 def overlaps(
@@ -126,7 +136,19 @@ class Steps:
 
     def needed(self, layer: str, choice: Choice) -> int:
         """Bytes that live while a layer runs in this way."""
-        return max(self._needed(k, choice) for k, c in enumerate(self.listed.calls) if c.name == layer)
+        return max(self._needed(k, choice) for k in self._steps[layer])
+
+    @cached_property
+    def _steps(self) -> dict[str, list[int]]:
+        """The steps of each layer."""
+        found: dict[str, list[int]] = {}
+        for k, call in enumerate(self.listed.calls):
+            found.setdefault(call.name, []).append(k)
+        return found
+
+    @cached_property
+    def _live(self) -> dict[int, list[Buffer]]:
+        return _alive(self.buffers)
 
     def floor(self) -> int:
         """Bytes that live at the step without weights that needs most."""
@@ -139,15 +161,15 @@ class Steps:
         changed = {step: overlaps(call, rules, views)}
         live = [
             self._with(b, step, changed) if b.name == views[call.writes].buffer else b
-            for b in self.buffers
-            if b.first <= step <= b.last and b.name != f"{call.name}/scratch"
+            for b in self._live[step]
+            if b.name != f"{call.name}/scratch"
         ]
         return live_bytes([*live, Buffer("/scratch", choice.scratch, step, step)], step)
 
     def _with(self, b: Buffer, step: int, changed: Mapping[int, Mapping[str, Overlap | None]]) -> Buffer:
         """A step's output with another rule for what the step reads."""
         rules = {k: changed.get(k, {}) for k, _ in self.uses.writes[b.name]}
-        by_name = {x.name: x for x in self.buffers}
+        by_name = {x.name: x for x in self._live[step]}
         over = {name: rule for name, rule in b.over.items() if name not in changed[step]}
         for name in changed[step]:
             rule = self.uses.rule(b, by_name[name], rules)
