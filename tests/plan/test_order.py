@@ -1,5 +1,7 @@
 """Order of execution: legal, never worse than the graph's own, better where a branch shrinks."""
 
+import time
+
 import attrs
 import numpy as np
 import pytest
@@ -57,3 +59,15 @@ def test_any_shuffle_finds_an_order_as_good(seed):
         written.add(layer.output)
     shuffled = attrs.evolve(graph, layers=tuple(order))
     assert make_plan(shuffled, "cortex-m4").arena_bytes == make_plan(graph, "cortex-m4").arena_bytes
+
+
+def test_long_graph_with_many_branches_takes_seconds():
+    b = Builder("long", (2, 2, 4))
+    y = "x"
+    for _ in range(24):
+        y = b.add(b.add(b.pool(y, (1, 1)), b.pool(y, (1, 1))), b.add(b.pool(y, (1, 1)), b.pool(y, (1, 1))))
+    graph = b.graph(y)
+    assert len(graph.layers) == 24 * 7
+    before = time.process_time()
+    legal(lean_order(graph))
+    assert time.process_time() - before < 20

@@ -109,5 +109,10 @@ def bad_option(codec: str, what: str) -> ModelError:
 
 def limit_bytes(weights: np.ndarray) -> float:
     """Order-0 entropy of the integers, zeros included, in bytes: what no memoryless coder gets below."""
-    counts = np.unique(np.asarray(weights), return_counts=True)[1].astype(float)
+    weights = np.asarray(weights)
+    if weights.dtype == np.int8:  # counting is many times faster than sorting
+        counts = np.bincount(weights.reshape(-1).view(np.uint8), minlength=256)
+        counts = counts[counts > 0].astype(float)
+    else:
+        counts = np.unique(weights, return_counts=True)[1].astype(float)
     return float(np.sum(counts * np.log2(counts.sum() / counts)) / 8)

@@ -30,6 +30,7 @@ from thimble.codecs.rans_table import Table, cost, fit
 
 _TABLE_BITS = 2.2  # a guess of what a table's symbol costs in the header
 _SAMPLE = 1 << 20  # weights that the order of columns is judged on
+_SPAN = 1 << 16  # lengths of runs up to which each is counted at a place of its own
 _TRIED = 6  # forms whose tables are fitted
 _NO_CLASSES = np.zeros(0, np.int64)
 
@@ -68,10 +69,15 @@ class _RunCounts:
 
 def _count_runs(seq: Vector, form: Runs, classes: np.ndarray) -> _RunCounts:
     tables = 2 if form.split else 1
+    context = 2 * run_context(form, seq, classes) + seq.changes
+    span = int(seq.runs.max(initial=-1)) + 1
+    if span <= _SPAN:  # nearly always: counting is many times faster than sorting
+        counts = np.bincount(context * span + seq.runs, minlength=tables * 2 * span).reshape(tables, 2, -1)
+        runs = np.flatnonzero(counts.any(axis=(0, 1)))
+        return _RunCounts(runs, counts[..., runs], longest(seq), has_skips(seq))
     runs, which = np.unique(seq.runs, return_inverse=True)
-    index = (2 * run_context(form, seq, classes) + seq.changes) * len(runs) + which
-    counts = np.bincount(index, minlength=tables * 2 * len(runs)).reshape(tables, 2, -1)
-    return _RunCounts(runs, counts, longest(seq), has_skips(seq))
+    counts = np.bincount(context * len(runs) + which, minlength=tables * 2 * len(runs))
+    return _RunCounts(runs, counts.reshape(tables, 2, -1), longest(seq), has_skips(seq))
 
 
 def _entropy(counts: np.ndarray) -> float:

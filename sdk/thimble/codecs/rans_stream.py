@@ -11,6 +11,7 @@ import numpy as np
 
 _LOWEST = 1 << 16  # of the state between steps
 _STARTS = 1 << 17  # last states that are tried
+_TOGETHER = 1 << 16  # steps turned into Python integers at a time
 _WINDOW = 64  # steps in which the first word must come, so that a try is cheap
 
 
@@ -32,12 +33,16 @@ def encode(steps: Steps) -> bytes:
     """The state before the first step, 4 bytes, then words; zero bytes at the end are left out."""
     state = _last_state(steps)
     words: list[int] = []
-    backwards = (a[::-1].tolist() for a in (steps.frequency, steps.start, steps.bits))
-    for frequency, start, bits in zip(*backwards, strict=True):
-        if state >= frequency << (32 - bits):
-            words.append(state & 0xFFFF)
-            state >>= 16
-        state = (state // frequency << bits) + state % frequency + start
+    for end in range(len(steps.bits), 0, -_TOGETHER):
+        part = slice(max(end - _TOGETHER, 0), end)
+        frequency, start, bits = (a[part][::-1] for a in (steps.frequency, steps.start, steps.bits))
+        full, gain = frequency << (32 - bits), (1 << bits) - frequency
+        columns = (a.tolist() for a in (frequency, start, full, gain))
+        for f, first, most, more in zip(*columns, strict=True):
+            if state >= most:
+                words.append(state & 0xFFFF)
+                state >>= 16
+            state += state // f * more + first  # (state // f << bits) + state % f + first
     stream = np.array(words[::-1], "<u2").tobytes()
     return (int(state).to_bytes(4, "little") + stream).rstrip(b"\0")
 

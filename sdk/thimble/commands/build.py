@@ -55,7 +55,7 @@ def build(
     loaded = load(model, inputs, states=states)
     target = loaded.graph.meta.get("target", {})
     board = load_board(board_name or _board_of(target))
-    objective = objective or target.get("optimize") or ("size" if flash else "balanced")
+    objective = objective or target.get("optimize") or ("size" if wanted else "balanced")
     samples = read_samples(inputs, loaded.graph) if inputs else None
     codecs = loaded.graph.meta.get("codecs", AUTO)
     limits = Limits(board.flash_bytes, board.ram_bytes)

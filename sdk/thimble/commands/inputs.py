@@ -29,7 +29,7 @@ class Samples:
     def __len__(self) -> int:
         return len(as_batches(self.x)[0])
 
-    def __getitem__(self, part: slice) -> Samples:
+    def __getitem__(self, part: slice | np.ndarray) -> Samples:
         x = self.x[part] if isinstance(self.x, np.ndarray) else [x[part] for x in self.x]
         return Samples(x, None if self.y is None else self.y[part])
 

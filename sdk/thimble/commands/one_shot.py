@@ -12,14 +12,14 @@ import numpy as np
 from thimble.codecs import limit_bytes
 from thimble.commands.inputs import Samples
 from thimble.commands.load import Loaded
+from thimble.commands.one_shot_score import metric_of, scorer
 from thimble.commands.output import note, table
 from thimble.compress.imported import float_twin
 from thimble.compress.one_shot.search import Outcome, compress_one_shot
 from thimble.compress.rewrites.exact import optimize
 from thimble.errors import DataError, FitError, RecipeError
 from thimble.graph.graph import Graph
-from thimble.quantize.batches import Batch, classes
-from thimble.quantize.interpreter import run
+from thimble.quantize.batches import Batch, as_batches
 
 _CALIBRATION = 256  # samples at most: the other half, or more, is measured on
 _FEWEST = 20
@@ -70,7 +70,8 @@ def compress_for(
 
     Args:
         graph: quantised, with nothing dead left in; what its integers stand for is the result's ``original``.
-        samples: the first half, 256 at most, calibrates; the rest is what accuracy is measured on.
+        samples: half of them, 256 at most, calibrate; the others are what accuracy is measured on. Which is
+            drawn at random, always alike, since files are often sorted by class.
         target: what to reach.
         flash_of: code and constants of the firmware of a graph, bytes.
 
@@ -79,7 +80,8 @@ def compress_for(
         FitError: TMB4005, the target cannot be reached.
     """
     calibration, held_out = _split(samples, graph)
-    score = _score(graph, held_out)
+    metric = metric_of(graph, held_out)
+    score = scorer(graph, held_out, metric)
     before = score(graph)
 
     def meets(candidate: Graph) -> bool:
@@ -96,7 +98,8 @@ def compress_for(
             where="--flash",
             hint="train it smaller with thimble compress, or start from a smaller network",
         )
-    document = _document(graph, outcome, score, before, len(calibration), held_out)
+    document = _document(graph, outcome, metric, before, score(outcome.graph))
+    document |= {"calibration_samples": len(as_batches(calibration)[0]), "measured_samples": len(held_out)}
     small = optimize(attrs.evolve(outcome.graph, meta={**graph.meta, "accuracy": {}}))
     document["flash"] = {"before": flash_of(graph), "after": flash_of(small)}
     return Loaded(float_twin(graph), outcome.graph, small), document
@@ -111,38 +114,16 @@ def _split(samples: Samples | None, graph: Graph) -> tuple[Batch, Samples]:
             where="--inputs",
             hint=f"pass an npz with at least {_FEWEST} samples x, better 500 with labels y",
         )
+    order = np.random.default_rng(0).permutation(len(samples))
     half = min(len(samples) // 2, _CALIBRATION)
-    return samples[:half].x, samples[half:]
+    return samples[order[:half]].x, samples[order[half:]]
 
 
-def _score(graph: Graph, held_out: Samples) -> Callable[[Graph], float]:
-    """Per cent of held-out samples with the right answer; without labels, with the graph's own answer."""
-    answers = held_out.y if held_out.y is not None else _answers(graph, held_out.x)
-
-    def score(candidate: Graph) -> float:
-        return float(100.0 * np.mean(_answers(candidate, held_out.x) == answers))
-
-    return score
-
-
-def _answers(graph: Graph, x: Batch) -> np.ndarray:
-    return classes(run(graph, x))
-
-
-def _document(
-    graph: Graph,
-    outcome: Outcome,
-    score: Callable[[Graph], float],
-    before: float,
-    calibration: int,
-    held_out: Samples,
-) -> dict[str, Any]:
+def _document(graph: Graph, outcome: Outcome, metric: str, before: float, after: float) -> dict[str, Any]:
     return {
-        "metric": "accuracy" if held_out.y is not None else "agreement",
+        "metric": metric,
         "before": round(before, 4),
-        "after": round(score(outcome.graph), 4),
-        "calibration_samples": calibration,
-        "measured_samples": len(held_out),
+        "after": round(after, 4),
         "layers": [
             {
                 "name": layer.name,

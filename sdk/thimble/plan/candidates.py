@@ -13,14 +13,22 @@ from thimble.codecs import CODECS, Encoded
 from thimble.errors import ModelError
 
 _WORKERS = 2
+_LARGE = 1 << 20  # weights from which on slow codecs have to pass on a sample first
+_SAMPLE = 1 << 16
+_SLOW = ("sri+xor", "rans")  # microseconds per non-zero
+_CLOSE = 1.03  # of the smallest other codec's bytes on the sample
 _KEPT = 1 << 24  # weights whose encodings are remembered: the same network is planned for core after core
 _remembered: OrderedDict[tuple[bytes, tuple[int, ...]], dict[str, Encoded]] = OrderedDict()
 
 
-def encode_layers(layers: Mapping[str, np.ndarray]) -> dict[str, dict[str, Encoded]]:
+def encode_layers(
+    layers: Mapping[str, np.ndarray], forced: Mapping[str, str] | None = None
+) -> dict[str, dict[str, Encoded]]:
     """int8 ``[rows, cols]`` by layer, in every codec that can hold it: ``{layer: {codec: Encoded}}``.
 
-    Codecs work side by side in threads, since most of their time is NumPy's.
+    Of a layer of a million weights slow codecs that a sample shows to be larger than others are left out,
+    except for the one that ``forced`` names for the layer. Codecs work side by side in threads, since most
+    of their time is NumPy's.
     """
     keys = {layer: _key(weights) for layer, weights in layers.items()}
     missing = {keys[layer]: weights for layer, weights in layers.items() if keys[layer] not in _remembered}
@@ -28,12 +36,15 @@ def encode_layers(layers: Mapping[str, np.ndarray]) -> dict[str, dict[str, Encod
         tasks = {
             (key, name): pool.submit(_encode, name, weights)
             for key, weights in sorted(missing.items(), key=lambda item: -item[1].size)
-            for name in CODECS
+            for name in _worth_while(weights)
         }
     found = {keys[layer]: _remembered[keys[layer]] for layer in layers if keys[layer] in _remembered}
     for key in missing:
-        encoded = {name: tasks[key, name].result() for name in CODECS}
+        encoded = {name: tasks[key, name].result() for name in CODECS if (key, name) in tasks}
         found[key] = {name: e for name, e in encoded.items() if e is not None}
+    for layer, codec in (forced or {}).items():
+        if codec in _SLOW and codec not in found[keys[layer]] and (e := _encode(codec, layers[layer])):
+            found[keys[layer]] = {**found[keys[layer]], codec: e}
     for key, by_codec in found.items():
         _remember(key, by_codec)
     return {layer: found[keys[layer]] for layer in layers}
@@ -47,6 +58,20 @@ def refusal(codec: str, weights: np.ndarray) -> str:
     except ModelError as error:
         return error.what
     return ""
+
+
+def _worth_while(weights: np.ndarray) -> list[str]:
+    """The codecs that a layer is encoded in: of a large one no slow codec that is larger than another.
+
+    That is judged on some of its rows, spread evenly.
+    """
+    if weights.size < _LARGE:
+        return list(CODECS)
+    rows, cols = weights.shape
+    some = weights[np.linspace(0, rows - 1, min(max(_SAMPLE // cols, 1), rows)).astype(np.int64)]
+    sizes = {name: len(found.data) for name in CODECS if (found := _encode(name, some)) is not None}
+    best = min(size for name, size in sizes.items() if name not in _SLOW)
+    return [name for name in CODECS if name not in _SLOW or sizes.get(name, 0) <= _CLOSE * best]
 
 
 def _encode(name: str, weights: np.ndarray) -> Encoded | None:

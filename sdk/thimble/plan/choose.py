@@ -106,6 +106,7 @@ class _Search:
         }
         self.codecs = self._units_of_codecs()
         self.code: dict[int, int] = {}
+        self.ranks: dict[tuple[int, ...], Rank] = {}
 
     def _way(self, layer: str, c: Choice) -> _Way:
         bits = sum(1 << self.names.index(name) for name in units(c))
@@ -136,8 +137,11 @@ class _Search:
         return {layer: way.choice for layer, way in zip(self.layers, best, strict=True)}
 
     def cost(self, pick: _Ways) -> Rank:
-        totals = self.totals(pick)
-        return self.limits.excess(totals), self.objective.cost(totals)
+        key = tuple(map(id, pick))  # many sets of units lead to the same pick
+        if key not in self.ranks:
+            totals = self.totals(pick)
+            self.ranks[key] = self.limits.excess(totals), self.objective.cost(totals)
+        return self.ranks[key]
 
     def totals(self, pick: _Ways) -> Totals:
         """Flash, instructions and RAM of a pick."""

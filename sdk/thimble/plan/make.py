@@ -56,8 +56,8 @@ def make_plan(
     """
     goal = find_objective(objective)
     graph = lean_order(graph)
-    ways, candidates = all_ways(graph, core)
     wanted = _wanted(graph, codecs)
+    ways, candidates = all_ways(graph, core, wanted)
     for name, codec in wanted.items():
         _check_codec(graph, name, codec, ways[name])
     groups = alike(graph, wanted)
@@ -91,15 +91,20 @@ def _costs(graph: Graph, core: str, ways: Ways, groups: Groups) -> Costs:
     )
 
 
-def all_ways(graph: Graph, core: str) -> tuple[Ways, dict[str, dict[str, int]]]:
-    """Every choice of every layer with weights, and the bytes of each of its codecs."""
+def all_ways(
+    graph: Graph, core: str, wanted: Mapping[str, str] | None = None
+) -> tuple[Ways, dict[str, dict[str, int]]]:
+    """Every choice of every layer with weights, and the bytes of each of its codecs.
+
+    ``wanted``: codecs that some layers have to be offered, by the layer's name.
+    """
     lowered = lower(graph)
     weighted = {}
     for layer in graph.weighted:
         low = lowered[layer.name]
         assert isinstance(low, LoweredFullyConnected | LoweredConv2D)
         weighted[layer.name] = low
-    encoded = encode_layers({name: low.weights for name, low in weighted.items()})
+    encoded = encode_layers({name: low.weights for name, low in weighted.items()}, wanted)
     ways = {name: tuple(options(low, encoded[name], core)) for name, low in weighted.items()}
     sizes = {name: {codec: len(e.data) for codec, e in found.items()} for name, found in encoded.items()}
     return ways, sizes

@@ -7,18 +7,25 @@ which it does for chains and a handful of branches.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import attrs
 
-from thimble.graph.graph import Graph
+from thimble.graph.graph import Graph, Layer
 from thimble.graph.ops import Reshape
 
 _BEAM = 256
+_STATES = 1 << 14  # of all steps together: long graphs have a narrower beam
+_NARROWEST = 16
 
 
 @attrs.frozen
 class _State:
-    done: frozenset[int]
+    """Layers that have run, as bits; their order; bytes that are alive behind the last; the peak so far."""
+
+    done: int
     order: tuple[int, ...]
+    live: int
     peak: int
 
 
@@ -27,53 +34,66 @@ def lean_order(graph: Graph) -> Graph:
     where it runs in patches, whose order is what they are for."""
     if _is_chain(graph) or "patches" in graph.meta:
         return graph
-    states = [_State(frozenset(), (), 0)]
+    memory = _Memory(graph)
+    beam = min(_BEAM, max(_NARROWEST, _STATES // len(graph.layers)))
+    states = [memory.start()]
     for _ in graph.layers:
-        best: dict[frozenset[int], _State] = {}
+        best: dict[int, _State] = {}
         for state in states:
-            for k in _ready(graph, state.done):
-                done = state.done | {k}
-                peak = max(state.peak, _alive(graph, done, k))
-                known = best.get(done)
-                if known is None or (peak, state.order) < (known.peak, known.order):
-                    best[done] = _State(done, (*state.order, k), peak)
-        states = sorted(best.values(), key=lambda s: (s.peak, s.order))[:_BEAM]
-    own = _peak(graph, tuple(range(len(graph.layers))))
-    if states[0].peak >= own:
+            for k in memory.ready(state.done):
+                new = memory.run(state, k)
+                known = best.get(new.done)
+                if known is None or (new.peak, new.order) < (known.peak, known.order):
+                    best[new.done] = new
+        states = sorted(best.values(), key=lambda s: (s.peak, s.order))[:beam]
+    own = memory.start()
+    for k in range(len(graph.layers)):
+        own = memory.run(own, k)
+    if states[0].peak >= own.peak:
         return graph
     return attrs.evolve(graph, layers=tuple(graph.layers[k] for k in states[0].order))
 
 
 def _is_chain(graph: Graph) -> bool:
-    return all(len(graph.consumers(name)) <= 1 for name in graph.tensors)
+    read = [name for layer in graph.layers for name in dict.fromkeys(layer.inputs)]
+    return len(read) == len(set(read))
 
 
-def _ready(graph: Graph, done: frozenset[int]) -> list[int]:
-    written = _written(graph, done)
-    return [
-        k for k, layer in enumerate(graph.layers) if k not in done and all(x in written for x in layer.inputs)
-    ]
+class _Memory:
+    """Who writes and reads each tensor of a graph, as bits of layers, and what is alive by that."""
 
+    def __init__(self, graph: Graph) -> None:
+        self._graph = graph
+        self._kept = {*graph.outputs, *(name for pair in graph.states for name in pair)}
+        self._size = {name: tensor.size for name, tensor in graph.tensors.items()}
+        self._readers = dict.fromkeys(graph.tensors, 0)
+        writer = {layer.output: 1 << k for k, layer in enumerate(graph.layers)}
+        for k, layer in enumerate(graph.layers):
+            for name in layer.inputs:
+                self._readers[name] |= 1 << k
+        self._before = [sum({writer.get(name, 0) for name in layer.inputs}) for layer in graph.layers]
 
-def _written(graph: Graph, done: frozenset[int]) -> set[str]:
-    states = (before for before, _ in graph.states)
-    return {*graph.inputs, *states, *(graph.layers[k].output for k in done)}
+    def start(self) -> _State:
+        """Nothing has run: inputs and states are there."""
+        there = {*self._graph.inputs, *(before for before, _ in self._graph.states)}
+        return _State(0, (), sum(self._size[name] for name in there if self._needed(name, 0)), 0)
 
+    def ready(self, done: int) -> Iterator[int]:
+        """The layers that can run next."""
+        return (k for k, mask in enumerate(self._before) if not done >> k & 1 and mask & done == mask)
 
-def _kept(graph: Graph) -> set[str]:
-    return {*graph.outputs, *(name for pair in graph.states for name in pair)}
+    def run(self, state: _State, k: int) -> _State:
+        """The state behind layer k. While it runs, what it touches is alive, and what is read later."""
+        layer: Layer = self._graph.layers[k]
+        done = state.done | 1 << k
+        ends = sum(self._size[x] for x in set(layer.inputs) if not self._needed(x, done))
+        size = self._size[layer.output]
+        live = state.live - ends + (size if self._needed(layer.output, done) else 0)
+        touched = state.live + size
+        if isinstance(layer.op, Reshape):  # one stretch of memory under two names
+            touched -= sum(self._size[x] for x in set(layer.inputs) if not self._readers[x] & ~done)
+        return _State(done, (*state.order, k), live, max(state.peak, touched))
 
-
-def _alive(graph: Graph, done: frozenset[int], now: int) -> int:
-    """Bytes alive while layer ``now``, the last of ``done``, runs: what it touches, what is read later."""
-    written = _written(graph, done)
-    needed = {name for k, layer in enumerate(graph.layers) if k not in done for name in layer.inputs}
-    layer = graph.layers[now]
-    alive = (written & needed) | set(layer.inputs) | {layer.output} | (written & _kept(graph))
-    if isinstance(layer.op, Reshape):  # one stretch of memory under two names
-        alive -= set(layer.inputs) - needed
-    return sum(graph.tensors[name].size for name in alive)
-
-
-def _peak(graph: Graph, order: tuple[int, ...]) -> int:
-    return max(_alive(graph, frozenset(order[: k + 1]), now) for k, now in enumerate(order))
+    def _needed(self, name: str, done: int) -> bool:
+        """Whether a tensor is read later or when the graph has run."""
+        return bool(self._readers[name] & ~done) or name in self._kept
