@@ -183,6 +183,8 @@ def _autoencoder() -> tuple[Graph, np.ndarray]:
     b = Builder("autoencoder", (24,), seed=5)
     hidden = b.fully_connected("x", 16)
     graph = b.graph(b.fully_connected(hidden, 24, clamp=(None, None)))
+    wide = [attrs.evolve(k, params={**k.params, "shift": k.params["shift"] + 4}) for k in graph.layers]
+    graph = attrs.evolve(graph, layers=tuple(wide))  # outputs of many steps, not one or two
     return graph, np.random.default_rng(2).integers(-128, 128, (200, 24)).astype(np.int8)
 
 
