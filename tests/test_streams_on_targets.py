@@ -12,7 +12,7 @@ from thimble.plan.make import make_plan
 from thimble.quantize.batches import joined
 from thimble.quantize.interpreter import run
 
-TARGETS = ("cortex-m4", "rv32imc")  # verify below runs it on the host
+TARGETS = ("cortex-m0", "cortex-m4", "rv32imc")  # verify below runs it on the host
 SAMPLES = 9
 GRAPH = modern()
 X = noise(GRAPH, SAMPLES)

@@ -223,7 +223,7 @@ SPELLINGS: dict[str, Function] = {
     "tensor_split": lambda m, x: torch.mul(*x.tensor_split(2, 1)),
     "tensor_split, uneven": lambda m, x: torch.cat(x.tensor_split(4, 2)[::-1], 2),
     "concat": lambda m, x: torch.concat([x, F.relu(x)], 1),
-    "copies": lambda m, x: aten.lift_fresh_copy(aten.alias(x.detach().contiguous())).clone(),
+    "copies": lambda m, x: aten.lift_fresh_copy(aten.alias(x.transpose(2, 3).contiguous().detach())).clone(),
     "types": lambda m, x: aten._to_copy(x.to(torch.float32).type_as(x), dtype=torch.float32),
     "alpha_dropout": lambda m, x: F.alpha_dropout(x),
     "constant_pad_nd": lambda m, x: torch.constant_pad_nd(x, (1, 2)),

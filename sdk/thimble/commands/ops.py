@@ -1,62 +1,59 @@
-"""`thimble ops`: the operators, the kernels that the runtime has for them, and what each format brings."""
+"""`thimble ops`: the operators, the kernels that the runtime has for them, and what each format brings.
+
+The table comes with the package; `python -m bench.ops_table` writes it from the cases that the tests run.
+"""
 
 from __future__ import annotations
 
-import re
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from thimble.commands.output import table
-from thimble.graph.ops import OPS
-from thimble.paths import resource
+from thimble.emulate.targets import TARGETS
 
-_KERNEL = re.compile(r"^void tmb_(\w+)_s8\(", re.MULTILINE)
-_KERNEL_OF = {  # where it bears another name, or none: folded, or the same bytes
-    "activation": "requantize",
-    "batch_norm": None,
-    "reshape": None,
-    "slice": "gather",
-    "sub": "add",
-    "transpose": "gather",
-    "unary": "lookup",
-}
+TABLE = Path(__file__).with_name("operators.json")
+_HEADS = ("operator", "meaning", "bits", "tested on", "kernels")
 
 
 def ops() -> dict[str, Any]:
-    """Operators with their meaning and kernels, read from the runtime's own header, and by format the names
-    of what its front end takes."""
-    header = (resource("firmware") / "include" / "thimble_kernels.h").read_text()
-    kernels = _KERNEL.findall(header)
-    rows = []
-    for name, cls in OPS.items():
-        prefix = _KERNEL_OF.get(name, name)
-        found = [k for k in kernels if prefix and re.fullmatch(rf"(depthwise_)?{prefix}(_\w+)?", k)]
-        rows.append(
-            {"op": name, "meaning": (cls.__doc__ or "").splitlines()[0].replace("`", ""), "kernels": found}
-        )
+    """The table: ``ops``, ``formats`` and ``families``."""
+    document = json.loads(TABLE.read_text())
+    table("operators", _HEADS, as_rows(document))
+    table("what imports to them", ["operator", ".tflite", "ONNX", "PyTorch"], import_rows(document))
     table(
-        "operators",
-        ["operator", "meaning", "kernels"],
-        [[row["op"], row["meaning"], ", ".join(row["kernels"]) or "needs none"] for row in rows],
+        "families that are tested as a whole",
+        ["family", "operators", "states"],
+        [[f["family"], ", ".join(f["operators"]), f["states"] or ""] for f in document["families"]],
     )
-    formats = taken()
-    table(
-        "what each format's operators may be",
-        ["format", "operators"],
-        [[name, ", ".join(names)] for name, names in formats.items()],
-    )
-    return {"ops": rows, "formats": formats}
+    return document
 
 
-def taken() -> dict[str, list[str]]:
-    """The operators that each front end has a handler for, by the format's own names, sorted."""
-    import thimble.frontend.onnx.importer
-    import thimble.frontend.torch_export  # noqa: F401  they fill their tables
-    from thimble.frontend import handlers
-    from thimble.frontend.onnx import node
-    from thimble.frontend.tflite import load
+def as_rows(document: Mapping[str, Any]) -> list[list[str]]:
+    """A line of text for each operator: name, meaning, whose bits, targets, kernels."""
+    return [
+        [
+            row["op"],
+            row["meaning"],
+            "TFLite" if row["exact"] else "Thimble",
+            "all targets" if row["targets"] == list(TARGETS) else ", ".join(row["targets"]) or "-",
+            ", ".join(row["kernels"]) or "needs none",
+        ]
+        for row in document["ops"]
+    ]
 
-    return {
-        "tflite": sorted(load.HANDLERS),
-        "onnx": sorted(node.HANDLERS),
-        "pytorch": sorted(handlers.HANDLERS),
-    }
+
+def import_rows(document: Mapping[str, Any]) -> list[list[str]]:
+    """A line of text for each operator: what of each format gives it."""
+    return [
+        [row["op"], *(", ".join(spelled(kind, names)) or "-" for kind, names in row["from"].items())]
+        for row in document["ops"]
+    ]
+
+
+def spelled(kind: str, names: Sequence[str]) -> list[str]:
+    """Names as people write them: without ``aten.`` and without the twins that work in place."""
+    if kind != "pytorch":
+        return sorted({name.removeprefix("com.microsoft.") for name in names})
+    return sorted({name.removeprefix("aten.").rstrip("_") for name in names})
