@@ -20,7 +20,7 @@ from thimble.errors import ModelError
 from thimble.graph.graph import Graph, Layer, Tensor
 from thimble.graph.ops import Concat, Constant, Op, Reshape, Transpose
 from thimble.graph.shapes import Shape, output_shape
-from thimble.graph.validate import MAX_RANK
+from thimble.graph.validate import MAX_LAYERS, MAX_RANK
 
 _MAX_COPIES = 64  # of a tensor that is repeated in memory
 
@@ -130,8 +130,16 @@ class Builder:
         """Appends a layer; returns the tensor that it writes.
 
         Raises:
-            ModelError: TMB1102 where a parameter holds NaN or infinity, TMB1103 where shapes do not fit.
+            ModelError: TMB1101 where there are too many, TMB1102 where a parameter holds NaN or infinity,
+                TMB1103 where shapes do not fit.
         """
+        if len(self.layers) >= MAX_LAYERS:
+            raise ModelError(
+                "TMB1101",
+                f"the model needs more than {MAX_LAYERS} layers",
+                where=call.where,
+                hint="recurrent layers are unrolled; export one step, whose state goes in and comes out",
+            )
         params = {key: np.asarray(value, np.float32) for key, value in (params or {}).items()}
         for key, array in params.items():
             if not np.isfinite(array).all():

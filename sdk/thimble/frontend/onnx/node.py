@@ -26,7 +26,7 @@ from thimble.graph.ops import (
     Transpose,
 )
 from thimble.graph.shapes import Shape
-from thimble.graph.validate import MAX_ACTIVATION, MAX_ACTIVATIONS, MAX_LAYERS
+from thimble.graph.validate import MAX_ACTIVATION, MAX_ACTIVATIONS
 from thimble.quantize.lowering import SOFTMAX_QUANT
 
 MAX_FOLDED = 1 << 26  # elements that constant folding may produce
@@ -224,13 +224,6 @@ class OnnxBuilder(Builder):
     ) -> str:
         output = super().layer(call, op, *inputs, params=params, declared=declared, suffix=suffix)
         self.count(call.where, self.tensors[output].shape)
-        if len(self.layers) > MAX_LAYERS:
-            raise ModelError(
-                "TMB1120",
-                f"the model needs more than {MAX_LAYERS} layers",
-                where=call.where,
-                hint="recurrent layers are unrolled; export one step, whose state goes in and comes out",
-            )
         quants = {self.tensors[name].quant for name in inputs}
         if isinstance(op, _KEEPS_QUANT) and len(quants) == 1:
             self.annotate(output, *quants)

@@ -311,7 +311,7 @@ def inner_shape(shape: Shape, where: str) -> Shape:
             "TMB1101",
             f"a tensor of shape {shape}",
             where=where,
-            hint=f"tensors have a batch of 1, up to {MAX_RANK} axes and up to {MAX_ACTIVATION} elements",
+            hint=f"not empty, a batch of 1, at most {MAX_RANK} axes and {MAX_ACTIVATION} elements",
         )
     return inner
 
