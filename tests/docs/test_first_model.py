@@ -151,7 +151,8 @@ def keys(value: Any) -> set[str]:
     found = set()
     for key, item in value.items():
         found.add(key)
-        inner = item.values() if key == "targets" else [] if key == "candidates" else [item]
+        named = key == "targets" and isinstance(item, dict)
+        inner = item.values() if named else [] if key == "candidates" else [item]
         found |= set().union(*map(keys, inner)) if inner else set()
     return found
 
