@@ -36,6 +36,7 @@ def test_wheel_holds_templates_firmware_and_boards(wheel):
             if p.is_file() and "__pycache__" not in p.parts
         }
         assert have == want
+    assert "thimble/commands/operators.json" in names
 
 
 def test_demo_runs_from_the_wheel_in_another_folder(wheel, tmp_path):
