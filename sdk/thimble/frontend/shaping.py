@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -149,7 +150,7 @@ def split(b: Builder, call: Call) -> list[Value]:
     x = call["self"]
     axis = call.dimension(x, call["dim"])
     total = x.shape[axis]
-    sizes = call.arguments.get("split_sizes") or call.arguments.get("split_size")
+    sizes: Any = call.arguments.get("split_sizes") or call.arguments.get("split_size")
     if "chunks" in call.arguments:
         sizes = -(-total // call["chunks"])
     elif call.operation == "aten.tensor_split":
