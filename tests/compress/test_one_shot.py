@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from itertools import combinations, pairwise
+from pathlib import Path
 
 import attrs
 import numpy as np
@@ -13,6 +15,7 @@ from hypothesis import strategies as st
 from quantized_networks import Builder
 from thimble.codecs import limit_bytes
 from thimble.commands.inputs import Samples
+from thimble.commands.load import load_model
 from thimble.commands.one_shot import _split, compress_for, parse_target
 from thimble.commands.one_shot_score import VARIANCE, metric_of, scorer
 from thimble.compress.one_shot.moments import moments
@@ -22,8 +25,12 @@ from thimble.compress.one_shot.variants import variants
 from thimble.compress.projections.clusters import nearest, optimal_centroids
 from thimble.errors import DataError, FitError, RecipeError
 from thimble.graph.graph import Graph
+from thimble.quantize.inputs import quantize_input
 from thimble.quantize.interpreter import run, run_all
 
+DATA = Path(os.environ.get("THIMBLE_DATA", Path(__file__).parents[3] / "shared" / "data"))
+KEYWORDS = DATA / "mlperf_tiny_kws_test" / "kws01_first500.npz"
+KEYWORD_SPOTTER = DATA / "mlperf_tiny_models" / "kws_ref_model.tflite"
 _PAIRS = st.lists(st.tuples(st.integers(-128, 127), st.integers(0, 9)), min_size=1, max_size=9)
 
 
@@ -245,3 +252,23 @@ def test_bad_samples_and_unreachable_flash() -> None:
             compress_for(graph, samples, target, lambda g: 0)
     with pytest.raises(FitError, match="TMB4005"):
         compress_for(graph, Samples(x, None), target, lambda g: 100)
+
+
+def test_keyword_spotter_loses_a_third_of_its_weights_and_hardly_an_answer() -> None:
+    if not KEYWORDS.is_file() or not KEYWORD_SPOTTER.is_file():
+        pytest.skip(f"no {KEYWORD_SPOTTER} or {KEYWORDS}; THIMBLE_DATA names the folder of shared data")
+    graph = load_model(KEYWORD_SPOTTER)
+    with np.load(KEYWORDS) as file:
+        real = (file["x"][:300].astype(np.float32) - file["zero_point"]) * file["scale"]
+        x, y = quantize_input(graph, real[..., None].astype(np.float32)), file["y"][:300].astype(np.int64)
+    target = parse_target(None, 1.0)
+    assert target is not None
+
+    def size(candidate: Graph) -> int:
+        return int(sum(limit_bytes(layer.weight) for layer in candidate.weighted))
+
+    _, document = compress_for(graph, Samples(x, y), target, size)
+    assert document["metric"] == "accuracy"
+    assert document["before"] >= 85.0
+    assert document["after"] >= document["before"] - 1.0
+    assert document["flash"]["after"] <= 0.65 * document["flash"]["before"]

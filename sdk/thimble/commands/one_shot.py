@@ -149,6 +149,6 @@ def show(document: dict[str, Any]) -> None:
     flash = document["flash"]
     note(
         f"{document['metric']} {document['before']:.2f} % -> {document['after']:.2f} % on "
-        f"{document['measured_samples']} samples that were not used, flash {flash['before']:,} -> "
-        f"{flash['after']:,} bytes"
+        f"{document['measured_samples']} samples that calibrated nothing but chose the strength, "
+        f"flash {flash['before']:,} -> {flash['after']:,} bytes"
     )

@@ -13,8 +13,8 @@ from thimble.codecs import CODECS, Encoded
 from thimble.errors import ModelError
 
 _WORKERS = 2
-_LARGE = 1 << 20  # weights from which on slow codecs have to pass on a sample first
-_SAMPLE = 1 << 16
+_LARGE = 1 << 19  # weights from which on slow codecs have to pass on a sample first
+_SAMPLE = 1 << 15
 _SLOW = ("sri+xor", "rans")  # microseconds per non-zero
 _CLOSE = 1.03  # of the smallest other codec's bytes on the sample
 _KEPT = 1 << 24  # weights whose encodings are remembered: the same network is planned for core after core
@@ -26,8 +26,8 @@ def encode_layers(
 ) -> dict[str, dict[str, Encoded]]:
     """int8 ``[rows, cols]`` by layer, in every codec that can hold it: ``{layer: {codec: Encoded}}``.
 
-    Of a layer of a million weights slow codecs that a sample shows to be larger than others are left out,
-    except for the one that ``forced`` names for the layer. Codecs work side by side in threads, since most
+    Of a layer of half a million weights slow codecs that a sample shows to be larger than others are left
+    out, except for the one that ``forced`` names for the layer. Codecs work side by side in threads: most
     of their time is NumPy's.
     """
     keys = {layer: _key(weights) for layer, weights in layers.items()}
