@@ -11,10 +11,10 @@ import attrs
 
 from thimble.codecs import CODECS, Encoded
 from thimble.plan.arena import align
-from thimble.plan.cost import instructions
+from thimble.plan.cost import Weighted, instructions
 from thimble.plan.overlap import Overlap, windows
 from thimble.plan.plan import Choice
-from thimble.quantize.lowering import LoweredConv2D, LoweredFullyConnected
+from thimble.quantize.lowering import LoweredConv2D
 
 DSP_CORES = frozenset({"cortex-m4", "cortex-m7", "cortex-m33", "cortex-m55"})
 BLOCKS = (2, 8, 32)  # rows decoded at a time, of which a layer has more; besides all of them
@@ -22,8 +22,6 @@ _OFFSETS = 1 << 16  # what a list's 16-bit offset reaches
 _NZ_BYTES = 4
 _SCALE_BYTES = 16  # a row's constants of requantisation
 _ANYWHERE = Overlap(stride=1)  # of kernels that copy their whole input
-
-Weighted = LoweredFullyConnected | LoweredConv2D
 
 
 @attrs.frozen
@@ -46,15 +44,15 @@ def options(low: Weighted, encoded: Mapping[str, Encoded], core: str) -> Iterato
     for codec, enc in encoded.items():
         find = _conv2d if isinstance(low, LoweredConv2D) else _fully_connected
         for kernel in find(low, enc, core in DSP_CORES):
-            sourced = kernel.form in ("list", "row")
+            source = f"tmb_{CODECS[codec].c_name}_{kernel.form}" if kernel.form in ("list", "row") else None
             yield Choice(
                 codec=codec,
                 form=kernel.form,
                 function=kernel.function,
-                source=f"tmb_{CODECS[codec].c_name}_{kernel.form}" if sourced else None,
+                source=source,
                 encoded=enc,
                 scratch=kernel.scratch + align(CODECS[codec].scratch_bytes(enc, kernel.form)),
-                instructions=instructions(low, codec, kernel.function, core, kernel.block),
+                instructions=instructions(low, kernel.function, source, core, kernel.block),
                 overlap=kernel.overlap,
                 block=kernel.block,
             )
