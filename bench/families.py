@@ -3,12 +3,13 @@
     PYTHONPATH=sdk:.:tests:tests/frontend python -m bench.families [FAMILY ...] [--target cortex-m4]
 
 Prints one line for each family: elements that differ from the reference over 12 samples of the whole int8
-range, layers, and the bytes of arena and image on that core.
+range, layers, and the bytes of arena and image on that core. Exits with 1 where an element differs.
 """
 
 from __future__ import annotations
 
 import argparse
+import sys
 import tempfile
 from pathlib import Path
 
@@ -29,6 +30,7 @@ def main() -> None:
     parser.add_argument("family", nargs="*", default=list(FAMILIES))
     parser.add_argument("--target", default="cortex-m4")
     options = parser.parse_args()
+    failed = False
     for name in options.family:
         graph = quantized(name)
         plan = make_plan(graph, options.target)
@@ -40,11 +42,13 @@ def main() -> None:
                 int((execute(project, target, joined(x)) != wanted).sum())
                 for target in ("host", options.target)
             ]
+        failed |= any(wrong)
         print(
             f"{name:24} mismatches host {wrong[0]}, {options.target} {wrong[1]} of {wanted.size}; "
             f"{len(graph.layers)} layers, arena {plan.arena_bytes}, image {plan.image_bytes} bytes",
             flush=True,
         )
+    sys.exit(failed)
 
 
 if __name__ == "__main__":

@@ -5,13 +5,16 @@ python -m bench.import_costs [--only NAME ...]
 Imports the shared models, ResNet-20 of its checkpoint and MobileNetV2 as ``.pt2``, and prints wall seconds,
 processor seconds and peak memory of each process, modules and all; of a quantised network with what is dead
 in it left out. Then a made network of 25 million weights, with the layers of ResNet-50, as an int8
-``.tflite`` and as a float ``.onnx``: imported, and every layer encoded in all codecs that the planner tries.
+``.tflite`` and as a float ``.onnx``: imported, and in a second process every layer encoded in all codecs
+that the planner tries. Exits with 1 where a process fails, or where an import takes more than 10 s of wall
+time or more than 1 GB of memory, modules included; encoding has no limit.
 Needs the ``dev`` and ``torch`` extras.
 """
 
 from __future__ import annotations
 
 import argparse
+import math
 import subprocess
 import sys
 import tempfile
@@ -27,12 +30,13 @@ ROOT = Path(__file__).resolve().parents[1]
 CHECKPOINT = DATA / "resnet_cifar_pytorch" / "resnet20-12fca82f.th"
 _STAGES = ((64, 3), (128, 4), (256, 6), (512, 3))  # channels inside a block, blocks
 _SIDE = 64  # of the made network's input
+_SECONDS, _MEGABYTES = 10.0, 1000.0  # at most, of one import
 _CHILD = """
 import resource, sys, time
 start = time.perf_counter()
 from bench import import_costs
 print(import_costs.{call}({argument!r}))
-memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
 print(time.perf_counter() - start, time.process_time(), memory)
 """
 
@@ -179,28 +183,39 @@ def main() -> None:
     files = {f"{model.name}.tflite": model.path for model in INT8_MODELS}
     files["MNIST CNN.onnx"] = DATA / "onnx_mnist_cnn" / "mnist.onnx"
     files["DroNet.onnx"] = DATA / "pulp_dronet" / "dronet_v2_original_himax.onnx"
+    held = True
     print("| model | seconds | processor | peak MB | |\n| --- | --- | --- | --- | --- |", flush=True)
     for name, path in files.items():
         if (not only or name in only) and path.is_file():
-            _show(name, measure("read", str(path)))
+            held &= _holds(name, measure("read", str(path)))
     with tempfile.TemporaryDirectory() as folder:
-        made: dict[str, tuple[Callable[[Path], None], str]] = {
-            "MobileNetV2.pt2": (made_mobilenet, "read"),
-            "25M.tflite": (made_tflite, "encode"),
-            "25M.onnx": (made_onnx, "encode"),
+        made: dict[str, tuple[Callable[[Path], None], bool]] = {
+            "MobileNetV2.pt2": (made_mobilenet, False),
+            "25M.tflite": (made_tflite, True),
+            "25M.onnx": (made_onnx, True),
         }
         if CHECKPOINT.is_file():
-            made = {"ResNet-20.pt2": (made_resnet20, "read"), **made}
-        for name, (make, call) in made.items():
+            made = {"ResNet-20.pt2": (made_resnet20, False), **made}
+        for name, (make, encoded) in made.items():
             if not only or name in only:
                 path = Path(folder) / name
                 make(path)
-                _show(name, measure(call, str(path)))
+                held &= _holds(name, measure("read", str(path)))
+                if encoded:
+                    held &= _holds(f"{name}, encoded", measure("encode", str(path)), math.inf, math.inf)
+    sys.exit(not held)
 
 
-def _show(name: str, result: tuple[str, list[float]]) -> None:
+def _holds(
+    name: str,
+    result: tuple[str, list[float]],
+    most_seconds: float = _SECONDS,
+    most_memory: float = _MEGABYTES,
+) -> bool:
+    """Prints a row; False where the process failed, whose numbers are NaN, or took too much."""
     said, (seconds, processor, memory) = result
     print(f"| {name} | {seconds:.1f} | {processor:.1f} | {memory:,.0f} | {said} |", flush=True)
+    return seconds <= most_seconds and memory <= most_memory
 
 
 if __name__ == "__main__":
