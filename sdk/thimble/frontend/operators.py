@@ -63,7 +63,7 @@ def matmul(b: Builder, call: Call) -> Value:
         bias = call["self"] if call.operation == "aten.addmm" else None
         return dense(b, call, x, y.T, bias)
     raise call.unsupported(
-        "a product of two activations, as in attention",
+        "a matrix product of two activations, as in attention",
         "attention is not supported; use a convolution over time, a GRU, or squeeze-and-excite",
     )
 

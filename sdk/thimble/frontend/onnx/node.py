@@ -114,7 +114,7 @@ class Node(Call):
         if not isinstance(operand, Fixed):
             raise self.unsupported(
                 f"{self.operation} whose input {position} is computed from the model's input",
-                "it must be a constant; products of two activations are not supported",
+                "it must be a constant; matrix products of two activations are not supported",
             )
         return operand
 

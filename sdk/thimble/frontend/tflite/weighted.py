@@ -44,7 +44,10 @@ def fully_connected(call: Call) -> None:
     """Weights ``[O][I]``; several rows of ``I`` inputs are a convolution of 1 x 1."""
     x, weight = call.activation(0), _weights(call, 1, 2)
     if call.option("weights_format"):
-        raise call.unsupported("its weights are shuffled", "convert with a converter of this decade")
+        raise call.unsupported(
+            "its weights are shuffled",
+            "convert with a newer converter: shuffled weights are a format of old ones",
+        )
     size = call.build.tensors[x.name].size
     if size % weight.shape[1]:
         raise call.damaged(f"weights {weight.shape} on {size} inputs")
