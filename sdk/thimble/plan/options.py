@@ -17,7 +17,7 @@ from thimble.plan.plan import Choice
 from thimble.quantize.lowering import LoweredConv2D
 
 DSP_CORES = frozenset({"cortex-m4", "cortex-m7", "cortex-m33", "cortex-m55"})
-BLOCKS = (2, 8, 32)  # rows decoded at a time, of which a layer has more; besides all of them
+BLOCKS = (2, 8, 16, 32)  # rows decoded at a time, of which a layer has more; besides all of them
 _OFFSETS = 1 << 16  # what a list's 16-bit offset reaches
 _NZ_BYTES = 4
 _SCALE_BYTES = 16  # a row's constants of requantisation
