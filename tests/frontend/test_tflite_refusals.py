@@ -81,10 +81,33 @@ def _custom(w: Writer) -> bytes:
 
 
 def _moving_weights(w: Writer) -> bytes:
-    x, k = w.tensor((1, 8), "int8", 0.1), w.tensor((1, 8), "int8", 0.1)
-    y = w.tensor((1, 1), "int8", 0.1)
+    x, k = w.tensor((1, 8), "int8", 0.1), w.tensor((3, 8), "int8", 0.1)
+    y = w.tensor((1, 3), "int8", 0.1)
     w.op("FULLY_CONNECTED", [x, k, -1], y)
     return w.finish([x, k], [y])
+
+
+def _computed_weights(w: Writer) -> bytes:
+    x, k = w.tensor((1, 8), "int8", 0.1), w.tensor((1, 8), "int8", 0.1)
+    y = w.tensor((1, 1), "int8", 0.1)
+    w.op("RELU", [x], k)
+    w.op("FULLY_CONNECTED", [x, k, -1], y)
+    return w.finish([x], [y])
+
+
+def _sliced(w: Writer, strides: list[int], **masks: int) -> bytes:
+    x, y = w.tensor((1, 4, 4, 3), "int8", 0.1), w.tensor((1, 4, 4, 3), "int8", 0.1)
+    begin, end = (w.constant(np.array(a, np.int32)) for a in ([0, 0, 3, 0], [1, 4, -5, 3]))
+    w.op("STRIDED_SLICE", [x, begin, end, w.constant(np.array(strides, np.int32))], y, **masks)
+    return w.finish([x], [y])
+
+
+def _reversed(w: Writer) -> bytes:
+    return _sliced(w, [1, 1, -1, 1])
+
+
+def _two_ellipses(w: Writer) -> bytes:
+    return _sliced(w, [1, 1, 1, 1], ellipsis_mask=5)
 
 
 def _dynamic(w: Writer) -> bytes:
@@ -174,7 +197,8 @@ REFUSALS = (
     ),
     Refusal("sizes not fixed", _dynamic, "TMB1101", "not fixed", "fix all sizes"),
     Refusal("a variable", _variable, "TMB1101", "computed by no operator", "variables"),
-    Refusal("weights computed at run time", _moving_weights, "TMB1101", "weights are not constant", "file"),
+    Refusal("weights computed at run time", _moving_weights, "TMB1101", "input of the model", "constant"),
+    Refusal("weights that a layer computes", _computed_weights, "TMB1101", "not constant", "matrix products"),
     Refusal(
         "float behind int8", _mixed, "TMB1101", "float operators inside an int8 model", "TFLITE_BUILTINS_INT8"
     ),
@@ -206,13 +230,8 @@ REFUSALS = (
     Refusal("weights of NaN", _nan, "TMB1102", "6 of the 6 numbers", "diverged"),
     Refusal("padding with 5", _padded_with_five, "TMB1101", "another value than zero", "zeros"),
     Refusal("slopes that differ", _slopes, "TMB1101", "slopes differ", "LeakyReLU"),
-    Refusal(
-        "axes apart",
-        _with_constant("MEAN", [1, 3], (1, 4)),
-        "TMB1101",
-        "a mean over axes (1, 3)",
-        "neighbouring",
-    ),
+    Refusal("strides below 0", _reversed, "TMB1101", "strides (1, 1, -1, 1)", "positive"),
+    Refusal("two ellipses", _two_ellipses, "TMB1103", "2 of them ellipses", "damaged"),
     Refusal("an axis too many", _with_constant("MEAN", [7], (1, 4)), "TMB1103", "axes (7,)", "damaged"),
     Refusal(
         "another order", _with_constant("TRANSPOSE", [0, 0, 1, 2], (1, 1, 4, 4)), "TMB1103", "axes", "damaged"

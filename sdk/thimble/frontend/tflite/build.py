@@ -8,7 +8,7 @@ import attrs
 import numpy as np
 
 from thimble.errors import ModelError
-from thimble.frontend.tflite.hints import INT8_HINT, type_hint
+from thimble.frontend.tflite.hints import CONSTANT_HINT, INT8_HINT, type_hint
 from thimble.frontend.tflite.names import layer_name
 from thimble.frontend.tflite.schema import ACTIVATIONS
 from thimble.frontend.tflite.source import SourceModel, SourceOperator, SourceTensor
@@ -161,7 +161,7 @@ class Call:
         tensor = self.source(k)
         data = self.build.folded.get(tensor.index, tensor.data)
         if data is None:
-            raise self.unsupported(f"its {what} are not constant", "weights and sizes must be in the file")
+            raise self.unsupported(f"its {what} are not constant", CONSTANT_HINT)
         if tensor.sparse or str(data.dtype) != dtype:
             found = "sparse" if tensor.sparse else tensor.dtype
             raise self.unsupported(f"its {what} are {found}, not {dtype}", weights_hint(found))

@@ -8,6 +8,10 @@ INT8_HINT = (
     "inference_input_type = tf.int8"
 )
 
+CONSTANT_HINT = (
+    "weights and sizes must be constant, in the file; matrix products of two activations are not supported"
+)
+
 _HINTS = {
     "MIRROR_PAD": "pad with zeros, or pad the data before the model",
     "RESIZE_BILINEAR": "use nearest-neighbour resizing, or a transposed convolution",
@@ -23,7 +27,7 @@ _HINTS = {
     "LOG_SOFTMAX": "leave it out: the largest element stays the same",
     "L2_NORMALIZATION": "normalise after the model",
     "CONV_3D": "use 2-D convolutions",
-    "BATCH_MATMUL": "products of two activations are not supported; use dense layers",
+    "BATCH_MATMUL": "matrix products of two activations are not supported; use dense layers",
     "GATHER": "use a slice; look embeddings up before the model",
     "EMBEDDING_LOOKUP": "look embeddings up before the model",
     "SPACE_TO_BATCH_ND": "convert with a newer converter, which writes dilated convolutions as such",

@@ -10,7 +10,7 @@ from typing import Any
 from thimble.errors import ModelError
 from thimble.frontend.tflite import moves, simple, weighted
 from thimble.frontend.tflite.build import Build, Call, activation_quant, inner_shape
-from thimble.frontend.tflite.hints import INT8_HINT, operator_hint
+from thimble.frontend.tflite.hints import CONSTANT_HINT, INT8_HINT, operator_hint
 from thimble.frontend.tflite.names import cleaned
 from thimble.frontend.tflite.reader import parse, read_bytes
 from thimble.frontend.tflite.source import SourceOperator, SourceTensor
@@ -81,6 +81,7 @@ _SHAPE_OPERATORS = frozenset(
         "REDUCE_PROD",
     )
 )
+_WEIGHTED = frozenset(("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV"))
 
 
 def load_tflite(path: str | os.PathLike[str]) -> Graph:
@@ -147,6 +148,14 @@ def _inputs(build: Build) -> tuple[str, ...]:
             read_by.setdefault(index, []).append(operator)
     for index in model.inputs:
         tensor, readers = model.tensors[index], read_by.get(index, [])
+        for reader in readers:
+            if reader.name in _WEIGHTED and index in reader.inputs[1:2]:
+                raise ModelError(
+                    "TMB1101",
+                    "its weights are an input of the model",
+                    where=reader.where,
+                    hint=CONSTANT_HINT,
+                )
         through = [r for r in readers if r.name == "QUANTIZE" and len(r.outputs) == 1]
         targets = [model.tensors[reader.outputs[0]] for reader in through]
         where = f"input {tensor.where}"

@@ -116,29 +116,48 @@ def _zero_value(call: Call, quant: Quant | None) -> None:
 
 
 def strided_slice(call: Call) -> None:
-    """Strides must be positive; masks are resolved here."""
+    """Strides must be positive; masks are resolved here, and new axes are the output shape's."""
     x = call.activation(0)
     call.same_quant(x)
-    rank = len(x.full)
     begin, end, stride = (call.integers(k, what) for k, what in ((1, "begin"), (2, "end"), (3, "strides")))
     if not len(begin) == len(end) == len(stride):
         raise call.damaged("begin, end and strides differ in length")
-    if call.option("ellipsis_mask") or call.option("new_axis_mask") or call.option("offset"):
-        raise call.unsupported("it inserts axes or leaves some out", "slice with one range for each axis")
-    if len(begin) > rank or min(stride, default=1) < 1:
-        raise call.unsupported(f"strides {stride} of {x.full}", "use positive strides, one for each axis")
+    if call.option("offset"):
+        raise call.unsupported("its ends count from its begins", "give begin and end of each range")
+    if min(stride, default=1) < 1:
+        raise call.unsupported(
+            f"strides {stride} of {x.full}",
+            "strides must be positive: reverse the data before the model, or the weights that read it",
+        )
     ranges = []
-    for axis, size in enumerate(x.full):
-        if axis >= len(begin):
+    for k, size in zip(_ranges_of(call, len(begin), len(x.full)), x.full, strict=True):
+        if k is None:
             ranges.append((0, size, 1))
             continue
-        bit = 1 << axis
-        first = 0 if call.option("begin_mask") & bit else _clipped(begin[axis], size)
-        last = size if call.option("end_mask") & bit else _clipped(end[axis], size)
-        if call.option("shrink_axis_mask") & bit:
+        first = 0 if _masked(call, "begin", k) else _clipped(begin[k], size)
+        last = size if _masked(call, "end", k) else _clipped(end[k], size)
+        if _masked(call, "shrink_axis", k):
             last = first + 1
-        ranges.append((first, last, stride[axis]))
+        ranges.append((first, last, stride[k]))
     call.write(_sliced(call, x, ranges))
+
+
+def _ranges_of(call: Call, count: int, rank: int) -> list[int | None]:
+    """Which of the ``count`` ranges each axis of the input has; None for all of the axis.
+
+    An ellipsis, or the end, stands for the axes without a range; a new axis is none of the input's.
+    """
+    ellipses = [k for k in range(count) if _masked(call, "ellipsis", k)]
+    kept = [k for k in range(count) if k in ellipses or not _masked(call, "new_axis", k)]
+    whole = rank - len(kept) + len(ellipses)
+    if len(ellipses) > 1 or whole < 0:
+        raise call.damaged(f"{count} ranges, {len(ellipses)} of them ellipses, for {rank} axes")
+    at = kept.index(ellipses[0]) if ellipses else len(kept)
+    return [*kept[:at], *[None] * whole, *kept[at + 1 :]]
+
+
+def _masked(call: Call, mask: str, k: int) -> bool:
+    return bool(call.option(f"{mask}_mask") >> k & 1)
 
 
 def _clipped(index: int, size: int) -> int:

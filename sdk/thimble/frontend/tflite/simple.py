@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -19,6 +20,7 @@ from thimble.graph.ops import (
     Mul,
     Softmax,
     Sub,
+    Transpose,
     Unary,
 )
 
@@ -108,10 +110,19 @@ def mean(call: Call) -> None:
     if any(not -rank <= axis < rank for axis in axes):
         raise call.damaged(f"axes {axes} of {x.full}")
     dropped = len(x.full) - len(x.shape)
-    inner = sorted({axis % rank - dropped for axis in axes} - ({-1} if dropped else set()))
-    if not inner or inner != list(range(inner[0], inner[0] + len(inner))):
-        raise call.unsupported(f"a mean over axes {axes} of {x.full}", "take it over neighbouring axes")
-    call.emit(Mean(tuple(inner), bool(call.option("keep_dims"))), x.name)
+    inner = tuple(sorted({axis % rank - dropped for axis in axes} - ({-1} if dropped else set())))
+    if not inner and x.quant == call.output_quant():  # over the batch alone, which is 1
+        call.write(x.name)
+    elif not inner:
+        rows = call.reshaped(x.name, (1, math.prod(x.shape)))
+        mean = call.step(Mean((0,), False), rows, quant=call.output_quant(), name=call.name)
+        call.write(call.reshaped(mean, x.shape))
+    elif inner == tuple(range(inner[0], inner[-1] + 1)):
+        call.emit(Mean(inner, True), x.name)
+    else:  # the axes are brought together at the end
+        order = (*(axis for axis in range(len(x.shape)) if axis not in inner), *inner)
+        together = call.step(Transpose(order), x.name, quant=x.quant)
+        call.emit(Mean(tuple(range(len(order) - len(inner), len(order))), True), together)
 
 
 def quantize(call: Call) -> None:
