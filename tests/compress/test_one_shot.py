@@ -20,7 +20,7 @@ from thimble.commands.one_shot import _split, compress_for, parse_target
 from thimble.commands.one_shot_score import VARIANCE, metric_of, scorer
 from thimble.compress.one_shot.moments import moments
 from thimble.compress.one_shot.reconstruct import reconstruct
-from thimble.compress.one_shot.search import apply, compress_one_shot
+from thimble.compress.one_shot.search import compress_one_shot
 from thimble.compress.one_shot.variants import variants
 from thimble.compress.projections.clusters import nearest, optimal_centroids
 from thimble.errors import DataError, FitError, RecipeError
@@ -129,7 +129,7 @@ def test_search_goes_as_far_as_it_may() -> None:
     def agreement(candidate: Graph) -> float:
         return float(np.mean(run(candidate, x)[0].argmax(axis=1) == reference))
 
-    outcome = compress_one_shot(graph, x[:60], lambda g: agreement(g) >= 0.9)
+    outcome = compress_one_shot(graph, x[:60], lambda g: agreement(g) >= 0.9, mildest=False)
     assert outcome is not None
     assert agreement(outcome.graph) >= 0.9
     before, after = (sum(limit_bytes(layer.weight) for layer in g.weighted) for g in (graph, outcome.graph))
@@ -143,17 +143,37 @@ def test_search_for_bytes_stops_where_they_are_reached() -> None:
         return sum(limit_bytes(layer.weight) for layer in candidate.weighted)
 
     limit = 0.6 * size(graph)
-    outcome = compress_one_shot(graph, x[:60], lambda g: size(g) <= limit)
+    outcome = compress_one_shot(graph, x[:60], lambda g: size(g) <= limit, mildest=True)
     assert outcome is not None
     assert 0.7 * limit < size(outcome.graph) <= limit
-    assert compress_one_shot(graph, x[:60], lambda g: size(g) <= 1) is None
+    assert compress_one_shot(graph, x[:60], lambda g: size(g) <= 1, mildest=True) is None
 
 
-def test_nothing_to_do_changes_nothing() -> None:
+def test_what_is_small_enough_is_left_alone() -> None:
     graph, x = _network()
-    outcome = compress_one_shot(graph, x[:60], lambda g: True)
-    assert outcome is not None  # all the way: nothing holds it
-    assert apply(graph, {}).layers[0].weight is graph.layers[0].weight
+    outcome = compress_one_shot(graph, x[:60], lambda g: True, mildest=True)
+    assert outcome is not None
+    assert outcome.graph is graph
+    assert compress_one_shot(graph, x[:60], lambda g: False, mildest=False) is None
+    target = parse_target("64K", None)
+    assert target is not None
+    loaded, document = compress_for(graph, Samples(x, None), target, lambda g: 64_000)
+    for layer, own in zip(loaded.quantized.layers, graph.layers, strict=True):
+        assert layer.weight is own.weight
+    assert document["after"] == document["before"] == 100.0
+    assert document["target"] == {"flash": 64_000}
+
+
+def test_a_network_that_answers_alike_to_everything_is_refused() -> None:
+    graph, x = _network()
+    target = parse_target("1K", None)
+    assert target is not None
+
+    def nothing_but_zeros(candidate: Graph) -> int:
+        return 1_000 + candidate.nonzero
+
+    with pytest.raises(FitError, match="TMB4005"):
+        compress_for(graph, Samples(x, None), target, nothing_but_zeros)
 
 
 def test_document_says_what_it_cost() -> None:

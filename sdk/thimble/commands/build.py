@@ -12,7 +12,7 @@ from thimble.board import Board, load_board
 from thimble.codegen.project import BoardEnvironment, write_project
 from thimble.commands.evidence import keep_models
 from thimble.commands.inputs import Samples, read_samples
-from thimble.commands.one_shot import compress_for, parse_target, show
+from thimble.commands.one_shot import compress_for, out_of_reach, parse_target, show
 from thimble.commands.output import note
 from thimble.compress.rewrites.exact.count import removed
 from thimble.errors import FitError, RecipeError
@@ -58,7 +58,10 @@ def build(
     objective = objective or target.get("optimize") or ("size" if wanted else "balanced")
     samples = read_samples(inputs, loaded.graph) if inputs else None
     codecs = loaded.graph.meta.get("codecs", AUTO)
-    limits = Limits(board.flash_bytes, board.ram_bytes)
+    room = (
+        board.flash_bytes if wanted is None or wanted.flash is None else min(wanted.flash, board.flash_bytes)
+    )
+    limits = Limits(room, board.ram_bytes)
 
     def flash_of(candidate: Graph) -> int:
         return flash_bytes(make_plan(candidate, board.target, objective, codecs, limits), board)
@@ -68,6 +71,8 @@ def build(
         show(cost)
     plan = fit_plan(loaded.graph, board.target, objective, codecs, limits, patches=patches)
     facts = check_fit(plan, board)
+    if wanted and asked and facts["flash"]["need"] > asked:
+        raise out_of_reach(wanted)
     if line := removed(loaded.graph.meta):
         note(line)
     note(DESCRIPTIONS[objective])

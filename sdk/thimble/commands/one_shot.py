@@ -20,6 +20,7 @@ from thimble.compress.rewrites.exact import optimize
 from thimble.errors import DataError, FitError, RecipeError
 from thimble.graph.graph import Graph
 from thimble.quantize.batches import Batch, as_batches
+from thimble.quantize.interpreter import run
 
 _CALIBRATION = 256  # samples at most: the other half, or more, is measured on
 _FEWEST = 20
@@ -90,19 +91,34 @@ def compress_for(
         assert target.max_drop is not None
         return before - score(candidate) <= target.max_drop
 
-    outcome = compress_one_shot(graph, calibration, meets)
-    if outcome is None:
-        raise FitError(
-            "TMB4005",
-            f"no compression without training brings the firmware to {target.flash:,} bytes of flash",
-            where="--flash",
-            hint="train it smaller with thimble compress, or start from a smaller network",
-        )
+    outcome = compress_one_shot(graph, calibration, meets, mildest=target.flash is not None)
+    if outcome is None or (outcome.graph is not graph and _is_constant(outcome.graph, held_out)):
+        raise out_of_reach(target)
     document = _document(graph, outcome, metric, before, score(outcome.graph))
-    document |= {"calibration_samples": len(as_batches(calibration)[0]), "measured_samples": len(held_out)}
+    document |= {
+        "target": {k: v for k, v in attrs.asdict(target).items() if v is not None},
+        "calibration_samples": len(as_batches(calibration)[0]),
+        "measured_samples": len(held_out),
+    }
     small = optimize(attrs.evolve(outcome.graph, meta={**graph.meta, "accuracy": {}}))
     document["flash"] = {"before": flash_of(graph), "after": flash_of(small)}
     return Loaded(float_twin(graph), outcome.graph, small), document
+
+
+def out_of_reach(target: Target) -> FitError:
+    """The error of a target that nothing meets."""
+    wanted = f"{target.flash:,} bytes of flash" if target.flash is not None else f"{target.max_drop} points"
+    return FitError(
+        "TMB4005",
+        f"no compression without training keeps to {wanted} and leaves a network that tells inputs apart",
+        where="--max-drop" if target.flash is None else "--flash",
+        hint="train it smaller with thimble compress, or start from a smaller network",
+    )
+
+
+def _is_constant(graph: Graph, samples: Samples) -> bool:
+    """Whether all samples get one answer."""
+    return all((y == y[:1]).all() for y in run(graph, samples.x))
 
 
 def _split(samples: Samples | None, graph: Graph) -> tuple[Batch, Samples]:
@@ -149,6 +165,7 @@ def show(document: dict[str, Any]) -> None:
     flash = document["flash"]
     note(
         f"{document['metric']} {document['before']:.2f} % -> {document['after']:.2f} % on "
-        f"{document['measured_samples']} samples that calibrated nothing but chose the strength, "
+        f"{document['measured_samples']} samples that calibrated nothing"
+        f"{' but chose the strength' if 'max_drop' in document['target'] else ''}, "
         f"flash {flash['before']:,} -> {flash['after']:,} bytes"
     )

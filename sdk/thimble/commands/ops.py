@@ -14,14 +14,15 @@ from thimble.commands.output import table
 from thimble.emulate.targets import TARGETS
 
 TABLE = Path(__file__).with_name("operators.json")
-_HEADS = ("operator", "meaning", "bits", "tested on", "kernels")
+HEADS = ("operator", "meaning", "tested on", "kernels")
+IMPORT_HEADS = ("operator", ".tflite, TFLite's bits", ".tflite, in float only", "ONNX", "PyTorch")
 
 
 def ops() -> dict[str, Any]:
     """The table: ``ops``, ``formats`` and ``families``."""
     document = json.loads(TABLE.read_text())
-    table("operators", _HEADS, as_rows(document))
-    table("what imports to them", ["operator", ".tflite", "ONNX", "PyTorch"], import_rows(document))
+    table("operators", HEADS, as_rows(document))
+    table("what imports to them", IMPORT_HEADS, import_rows(document))
     table(
         "families that are tested as a whole",
         ["family", "operators", "states"],
@@ -31,12 +32,11 @@ def ops() -> dict[str, Any]:
 
 
 def as_rows(document: Mapping[str, Any]) -> list[list[str]]:
-    """A line of text for each operator: name, meaning, whose bits, targets, kernels."""
+    """A line of text for each operator: name, meaning, targets, kernels."""
     return [
         [
             row["op"],
             row["meaning"],
-            "TFLite" if row["exact"] else "Thimble",
             "all targets" if row["targets"] == list(TARGETS) else ", ".join(row["targets"]) or "-",
             ", ".join(row["kernels"]) or "needs none",
         ]
@@ -45,11 +45,18 @@ def as_rows(document: Mapping[str, Any]) -> list[list[str]]:
 
 
 def import_rows(document: Mapping[str, Any]) -> list[list[str]]:
-    """A line of text for each operator: what of each format gives it."""
-    return [
-        [row["op"], *(", ".join(spelled(kind, names)) or "-" for kind, names in row["from"].items())]
-        for row in document["ops"]
-    ]
+    """A line of text for each operator: what of each format gives it, of .tflite the exact ones apart."""
+    rows = []
+    for row in document["ops"]:
+        exact, given = row["exact"], row["from"]
+        kinds = {
+            "tflite": exact,
+            "tflite in float": sorted(set(given["tflite"]) - set(exact)),
+            "onnx": given["onnx"],
+            "pytorch": given["pytorch"],
+        }
+        rows.append([row["op"], *(", ".join(spelled(kind, names)) or "-" for kind, names in kinds.items())])
+    return rows
 
 
 def spelled(kind: str, names: Sequence[str]) -> list[str]:

@@ -33,17 +33,17 @@ class Outcome:
     picks: Pick
 
 
-def compress_one_shot(graph: Graph, calibration: Batch, meets: Callable[[Graph], bool]) -> Outcome | None:
-    """The mildest or the harshest compression that meets a target, whichever side the target is on.
-
-    ``meets`` is asked of ever other graphs: of a limit on accuracy it is true up to some strength, of a limit
-    on flash from some strength on. The result is the strongest that meets it where the graph itself does,
-    else the weakest.
+def compress_one_shot(
+    graph: Graph, calibration: Batch, meets: Callable[[Graph], bool], *, mildest: bool
+) -> Outcome | None:
+    """The mildest or the strongest compression that meets a target.
 
     Args:
         graph: quantised.
         calibration: int8 ``(N, *shape)``, a hundred or more; of several inputs an array each.
-        meets: the target.
+        meets: the target, asked of compressed graphs and of the graph itself.
+        mildest: of a limit on bytes, which is met from some strength on, the mildest is wanted; of a limit on
+            what may be lost, which is met up to some strength, the strongest.
 
     Returns:
         None where no strength meets it.
@@ -59,12 +59,13 @@ def compress_one_shot(graph: Graph, calibration: Batch, meets: Callable[[Graph],
             tried[k] = meets(apply(graph, strengths[k]))
         return tried[k]
 
-    wanted = holds(0)  # what is looked for is the last that is like the first, or the first that is not
-    low, high = 0, len(strengths)
+    if holds(0) == mildest:  # the graph as it is: good enough, or beyond help
+        return Outcome(graph, strengths[0]) if mildest else None
+    low, high = 0, len(strengths)  # the last strength that answers as the first does, and the one behind it
     while high - low > 1:
         middle = (low + high) // 2
-        low, high = (middle, high) if holds(middle) == wanted else (low, middle)
-    found = low if wanted else high
+        low, high = (low, middle) if holds(middle) == mildest else (middle, high)
+    found = high if mildest else low
     if found == len(strengths):
         return None
     return Outcome(apply(graph, strengths[found]), strengths[found])
