@@ -11,14 +11,14 @@ import re
 import sys
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from thimble.commands.ops import TABLE, as_rows, import_rows, spelled
+from thimble.commands.ops import HEADS, IMPORT_HEADS, TABLE, as_rows, import_rows, spelled
 from thimble.emulate.targets import TARGETS
 from thimble.frontend import handlers
 from thimble.frontend.onnx import load_onnx, node
@@ -166,8 +166,8 @@ def untested(document: dict[str, Any]) -> dict[str, list[str]]:
     return {kind: sorted(set(table) - set(document["formats"][kind])) for kind, (table, _) in TABLES.items()}
 
 
-def _markdown(heads: list[str], rows: list[list[str]]) -> str:
-    lines = [heads, ["---"] * len(heads), *rows]
+def _markdown(heads: Sequence[str], rows: list[list[str]]) -> str:
+    lines = [list(heads), ["---"] * len(heads), *rows]
     return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in lines)
 
 
@@ -185,19 +185,20 @@ the pages of the formats: [.tflite](import-tflite.md), [.onnx](import-onnx.md), 
 
 ## What there is
 
-"Bits" says whose integers the int8 operator computes: TFLite's where a case compares it with TFLite's
-reference kernels bit for bit, else those of Thimble's integer reference. On every target named, a network
-with the operator runs as firmware and is compared with that reference bit for bit. A `pad`, `batch_norm`,
+On every target named, a network with the operator runs as firmware and is compared with Thimble's integer
+reference bit for bit. A `pad`, `batch_norm`,
 `activation` or `constant` often costs nothing: it goes into a neighbour's weights, biases or clamp. `lookup`
 is what functions become when they are joined: [exact optimisations](optimisations.md).
 
-{_markdown(["operator", "meaning", "bits", "tested on", "kernels"], as_rows(document))}
+{_markdown(HEADS, as_rows(document))}
 
 ## What imports to them
 
-An operator of a file may give several layers, and stands in every row that it reaches.
+An operator of a file may give several layers, and stands in every row that it reaches. Of the .tflite
+operators in the second column a case compares the int8 form with TFLite's kernels
+[bit for bit](import-tflite.md#int8-models); those in the third are taken in float models alone.
 
-{_markdown(["operator", ".tflite", "ONNX", "PyTorch"], import_rows(document))}
+{_markdown(IMPORT_HEADS, import_rows(document))}
 
 ## All that a file may hold
 
