@@ -58,10 +58,8 @@ def build(
     objective = objective or target.get("optimize") or ("size" if wanted else "balanced")
     samples = read_samples(inputs, loaded.graph) if inputs else None
     codecs = loaded.graph.meta.get("codecs", AUTO)
-    room = (
-        board.flash_bytes if wanted is None or wanted.flash is None else min(wanted.flash, board.flash_bytes)
-    )
-    limits = Limits(room, board.ram_bytes)
+    asked = wanted.flash if wanted else None
+    limits = Limits(min(asked or board.flash_bytes, board.flash_bytes), board.ram_bytes)
 
     def flash_of(candidate: Graph) -> int:
         return flash_bytes(make_plan(candidate, board.target, objective, codecs, limits), board)

@@ -52,7 +52,7 @@ def show_layers(document: dict[str, Any]) -> None:
     """The comparison on stderr."""
     table(
         f"{document['compared_samples']} samples beside the float model; own: a layer alone, on float inputs",
-        ["layer", "operator", "SQNR dB", "own SQNR dB", "largest error", "in steps", "clipped %"],
+        ["layer", "operator", "SQNR dB", "own dB", "error", "steps", "clipped %"],
         [
             [
                 layer["name"],
@@ -78,7 +78,7 @@ def confusion(answers: np.ndarray, labels: np.ndarray) -> list[list[int]]:
 
 
 def show_confusion(matrix: Sequence[Sequence[int]]) -> None:
-    """The matrix on stderr, where it fits a screen."""
-    if len(matrix) <= _SHOWN_CLASSES:
+    """The matrix on stderr, where it fits a screen and there is a sample for every class."""
+    if len(matrix) <= min(_SHOWN_CLASSES, sum(map(sum, matrix))):
         names = [str(k) for k in range(len(matrix))]
         table("labels down, answers across", ["", *names], [[k, *row] for k, row in enumerate(matrix)])

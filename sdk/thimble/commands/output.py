@@ -96,10 +96,11 @@ def _interrupted() -> UnexpectedError:
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     """A table on stderr: numbers to the right with thousands separators, text to the left."""
-    grid = Table(title=Text(title), title_justify="left", box=None, pad_edge=False, header_style="bold")
+    note(title)  # of a table's own title Rich makes a column as narrow as the table
+    grid = Table(box=None, pad_edge=False, header_style="bold")
     for index, column in enumerate(columns):
         numeric = bool(rows) and all(isinstance(row[index], int | float | None) for row in rows)
-        grid.add_column(Text(column), justify="right" if numeric else "left", overflow="fold")
+        grid.add_column(Text(column), justify="right" if numeric else "left", overflow="fold", no_wrap=numeric)
     for row in rows:
         grid.add_row(*(Text(_cell(value)) for value in row))
     console.print(grid)

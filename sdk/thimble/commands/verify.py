@@ -12,6 +12,7 @@ from thimble.codegen.project import read_project
 from thimble.commands.evidence import keep
 from thimble.commands.inputs import Samples, read_samples, save_arrays
 from thimble.commands.layers import compare, confusion, show_confusion, show_layers
+from thimble.commands.one_shot_score import ACCURACY, metric_of
 from thimble.commands.output import note, table
 from thimble.commands.targets import check_targets, project_for
 from thimble.graph.graph import Graph
@@ -46,7 +47,7 @@ def verify(
     if outputs is not None:
         save_arrays(outputs, **_own(graph, results))
     document: dict[str, Any] = {"samples": len(samples), "targets": {}}
-    scores = []
+    scores, classified = [], metric_of(graph, samples) == ACCURACY
     for name in names:
         y = execute(project_for(folder, name), name, joined(samples.x))
         difference = np.abs(y.astype(int) - reference.astype(int))
@@ -55,7 +56,7 @@ def verify(
             "max_abs_diff": int(difference.max(initial=0)),
         }
         scores.append(accuracy(parted(y, results), samples))
-    if samples.y is not None:
+    if classified and samples.y is not None:
         document["accuracy"] = min(scores)
         document["accuracy_reference"] = accuracy(results, samples)
         if _is_class(samples.y):
@@ -78,10 +79,10 @@ def show(document: dict[str, Any]) -> None:
     )
     if "accuracy" in document:
         note(f"accuracy {document['accuracy']:.2f} %, reference {document['accuracy_reference']:.2f} %")
-    if "confusion" in document:
-        show_confusion(document["confusion"])
     if "layers" in document:
         show_layers(document)
+    if "confusion" in document:
+        show_confusion(document["confusion"])
 
 
 def _is_class(labels: np.ndarray) -> bool:
