@@ -10,6 +10,7 @@ over --few, against TFLite's reference kernels: outputs as `thimble verify --out
 from __future__ import annotations
 
 import argparse
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,15 @@ from thimble.frontend.tflite.load import load_tflite
 
 BOARD, CORE = "nucleo_l4r5zi", "cortex-m4"
 OBJECTIVES = ("size", "balanced", "speed")
+# bytes of flash with size and with speed, of RAM by default
+LIMITS = {
+    "ad": (195_000, 276_000, 2_000),
+    "kws": (36_000, 46_000, 11_000),
+    "ic": (84_000, 100_000, 38_000),
+    "vww": (56_000, 70_000, 42_000),
+}
+SLOWER = {"ad": 4_500_000}  # instructions of a size build, where they are not held to those of speed
+MOST_SLOWER = 1.25
 
 _HEAD = """\
 The MLPerf Tiny models and two of TensorFlow Lite Micro's examples, int8 `.tflite` files as they are
@@ -60,8 +70,24 @@ def mismatches(model: Model, project: Path, samples: int, few: int) -> dict[str,
     return found
 
 
-def main() -> None:
-    """Runs the benchmark and prints its tables."""
+def over_limits(name: str, measured: dict[str, dict[str, Any]]) -> list[str]:
+    """What of a model's builds is larger or slower than it may be."""
+    if name not in LIMITS:
+        return []
+    small, fast, default = measured["size"], measured["speed"], measured["balanced"]
+    flash, speed_flash, ram = LIMITS[name]
+    slowest = SLOWER.get(name, MOST_SLOWER * fast["instructions"])
+    found = (
+        ("flash of size", small["flash"]["total"], flash),
+        ("flash of speed", fast["flash"]["total"], speed_flash),
+        ("RAM of balanced", default["ram"]["total"], ram),
+        ("instructions of size", small["instructions"], slowest),
+    )
+    return [f"{name}: {what} {has:,} of {most:,.0f}" for what, has, most in found if has > most]
+
+
+def main() -> int:
+    """Runs the benchmark and prints its tables; 1 where a limit is passed or an element differs."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -72,17 +98,19 @@ def main() -> None:
     parser.add_argument("--readme", action="store_true")
     args = parser.parse_args()
     models = [m for m in INT8_MODELS if m.there and (not args.model or m.name in args.model)]
-    sizes, checks = [], []
+    sizes, checks, wrong = [], [], []
     with tempfile.TemporaryDirectory() as folder:
         for model in models:
-            for objective in OBJECTIVES:
-                r = measure(model, objective, Path(folder))
+            measured = {name: measure(model, name, Path(folder)) for name in OBJECTIVES}
+            wrong += over_limits(model.name, measured)
+            for objective, r in measured.items():
                 flash, ram = r["flash"], r["ram"]
                 numbers = (flash["code"], flash["weights"], flash["total"], ram["arena"], ram["total"])
                 sizes.append([model.name, objective, *(f"{n:,}" for n in (*numbers, r["instructions"]))])
                 print(*sizes[-1], flush=True)
             if args.verify:
                 found = mismatches(model, Path(folder) / f"{model.name}-balanced", args.samples, args.few)
+                wrong += [f"{model.name}: {n} elements differ on {name}" for name, n in found.items() if n]
                 checks.append([model.name, *(f"{n:,}" for n in found.values())])
                 print(*checks[-1], flush=True)
     columns = ["model", "--optimize", "code", "constants", "flash", "arena", "RAM", "instructions"]
@@ -93,7 +121,9 @@ def main() -> None:
     print(block)
     if args.readme:
         readme.replace("tflite", block)
+    print("\n".join(wrong))
+    return int(bool(wrong))
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
