@@ -146,7 +146,7 @@ def test_a_bug_of_ours_is_one_document_too(monkeypatch, tmp_path):
         print("something on stdout")
         return {}["missing"]
 
-    for command, function in (("boards", "boards.all_boards"), ("ops", "ops.resource")):
+    for command, function in (("boards", "boards.all_boards"), ("ops", "ops.as_rows")):
         monkeypatch.setattr(f"thimble.commands.{function}", stumble)
         error = refused("TMB9001", command, says=("this is a bug in thimble", "KeyError: 'missing'"))
         assert error["where"].startswith(f"commands/{command}.py:")

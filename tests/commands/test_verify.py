@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from cli_calls import refused, thimble
-from quantized_networks import noise, tiny
+from quantized_networks import Builder, noise, tiny
 from thimble.commands.layers import confusion
 from thimble.graph.io import save
+from thimble.graph.ops import NO_CLAMP
 from thimble.quantize.interpreter import run
 
 GRAPH = tiny()
@@ -88,6 +89,33 @@ def test_layers_of_a_project_without_its_float_model(project, tmp_path):
 def test_confusion_has_labels_down_and_answers_across():
     answers, labels = np.array([0, 2, 2, 1]), np.array([0, 1, 2, 1])
     assert confusion(answers, labels) == [[1, 0, 0], [0, 1, 1], [0, 0, 1]]
+
+
+def test_the_confusion_comes_last_and_only_of_a_sample_for_every_class(project, tmp_path):
+    few, many = tmp_path / "few.npz", tmp_path / "many.npz"
+    np.savez(few, x=X[:2], y=[0, 2])
+    np.savez(many, x=X, y=REFERENCE.argmax(axis=1))
+    ask = ("verify", project, "--target", "host", "--layers", "--inputs")
+    assert "labels down" not in thimble(*ask, few, as_json=False).stderr
+    text = thimble(*ask, many, as_json=False).stderr
+    assert text.index("samples beside the float model") < text.index("labels down, answers across\n")
+
+
+@pytest.mark.parametrize("sizes", [(1, 1), (6,)], ids=["DroNet's outputs", "an autoencoder's"])
+def test_without_classes_labels_count_nothing(sizes, tmp_path):
+    b = Builder("net", (6,), seed=2)
+    last, *others = [b.fully_connected("x", size, clamp=NO_CLAMP) for size in sizes]
+    graph = b.graph(last)
+    graph = attrs.evolve(graph, outputs=(*graph.outputs, *others))
+    save(graph, tmp_path / "net.thimble")
+    np.savez(tmp_path / "x.npz", x=noise(graph, 4), y=[0, 1, 0, 1])
+    assert (
+        thimble("build", tmp_path / "net.thimble", "--board", "cortex-m4", "--out", tmp_path / "p").exit_code
+        == 0
+    )
+    ask = ("verify", tmp_path / "p", "--inputs", tmp_path / "x.npz", "--target", "host")
+    assert set(thimble(*ask).document) == {"samples", "targets"}
+    assert "labels y are not used" in thimble(*ask, as_json=False).stderr
 
 
 def test_a_mismatch_fails_and_is_counted(project, emulated):

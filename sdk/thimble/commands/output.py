@@ -100,7 +100,9 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> 
     grid = Table(box=None, pad_edge=False, header_style="bold")
     for index, column in enumerate(columns):
         numeric = bool(rows) and all(isinstance(row[index], int | float | None) for row in rows)
-        grid.add_column(Text(column), justify="right" if numeric else "left", overflow="fold", no_wrap=numeric)
+        grid.add_column(
+            Text(column), justify="right" if numeric else "left", overflow="fold", no_wrap=numeric
+        )
     for row in rows:
         grid.add_row(*(Text(_cell(value)) for value in row))
     console.print(grid)

@@ -10,7 +10,7 @@ import numpy as np
 
 from thimble.codegen.project import read_project
 from thimble.commands.evidence import keep
-from thimble.commands.inputs import Samples, read_samples, save_arrays
+from thimble.commands.inputs import read_samples, save_arrays
 from thimble.commands.layers import compare, confusion, show_confusion, show_layers
 from thimble.commands.one_shot_score import ACCURACY, metric_of
 from thimble.commands.output import note, table
@@ -47,7 +47,8 @@ def verify(
     if outputs is not None:
         save_arrays(outputs, **_own(graph, results))
     document: dict[str, Any] = {"samples": len(samples), "targets": {}}
-    scores, classified = [], metric_of(graph, samples) == ACCURACY
+    labels = samples.y if metric_of(graph, samples) == ACCURACY else None
+    scores = []
     for name in names:
         y = execute(project_for(folder, name), name, joined(samples.x))
         difference = np.abs(y.astype(int) - reference.astype(int))
@@ -55,12 +56,15 @@ def verify(
             "mismatches": int(np.count_nonzero(difference)),
             "max_abs_diff": int(difference.max(initial=0)),
         }
-        scores.append(accuracy(parted(y, results), samples))
-    if classified and samples.y is not None:
+        if labels is not None:
+            scores.append(_accuracy(parted(y, results), labels))
+    if labels is not None:
         document["accuracy"] = min(scores)
-        document["accuracy_reference"] = accuracy(results, samples)
-        if _is_class(samples.y):
-            document["confusion"] = confusion(classes(results), samples.y)
+        document["accuracy_reference"] = _accuracy(results, labels)
+        if _is_class(labels):
+            document["confusion"] = confusion(classes(results), labels)
+    elif samples.y is not None:
+        note("labels y are not used: the network does not answer with a class")
     if layers:
         document |= compare(folder, inputs)
     if any(t["mismatches"] for t in document["targets"].values()):
@@ -89,9 +93,9 @@ def _is_class(labels: np.ndarray) -> bool:
     return bool(labels.min() >= 0 and labels.max() < _MOST_CLASSES)
 
 
-def accuracy(outputs: Sequence[np.ndarray], samples: Samples) -> float:
-    """Percentage of samples whose answer is the label; NaN without labels."""
-    return float("nan") if samples.y is None else float(100.0 * np.mean(classes(outputs) == samples.y))
+def _accuracy(outputs: Sequence[np.ndarray], labels: np.ndarray) -> float:
+    """Percentage of samples whose answer is the label."""
+    return float(100.0 * np.mean(classes(outputs) == labels))
 
 
 def _own(graph: Graph, outputs: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
