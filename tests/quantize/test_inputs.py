@@ -75,6 +75,35 @@ def test_halves_go_away_from_zero_and_values_saturate() -> None:
 
 
 @pytest.mark.parametrize(
+    "own, dtype, words",
+    [
+        ("int8", "uint8", "(x.astype('int16') - 128).astype('int8')"),
+        ("uint8", "int8", "(x.astype('int16') + 128).astype('uint8')"),
+        ("int8", "int64", "x.astype('int8')"),
+        ("uint8", "int32", "x.astype('uint8')"),
+        ("int8", "int16", "x.astype('float32') / 255"),
+        ("uint8", "complex64", "float32 or uint8"),
+        ("int8", "<U1", "float32 or int8"),
+        ("int8", "bool", "float32 or int8"),
+    ],
+)
+def test_the_wrong_kind_says_what_to_do(own: str, dtype: str, words: str) -> None:
+    graph = attrs.evolve(network(), meta={**network().meta, "input_types": [own]})
+    with pytest.raises(DataError, match="TMB2006") as info:
+        quantize_input(graph, np.zeros((2, 2, 3, 4)).astype(dtype))
+    assert words in info.value.hint
+
+
+def test_the_hint_for_integers_of_the_other_sign_is_right() -> None:
+    for own, other, move in (("int8", "uint8", -128), ("uint8", "int8", 128)):
+        graph = attrs.evolve(network(), meta={**network().meta, "input_types": [own]})
+        wanted = np.random.default_rng(0).integers(-128, 128, (2, 2, 3, 4)).astype(np.int8)
+        x = (wanted.view(np.uint8) ^ 128) if other == "uint8" else wanted
+        moved = (x.astype("int16") + move).astype(own)
+        np.testing.assert_array_equal(quantize_input(graph, moved).transpose(0, 3, 1, 2), wanted)
+
+
+@pytest.mark.parametrize(
     "x, code",
     [
         (np.zeros((0, 2, 3, 4)), "TMB2002"),

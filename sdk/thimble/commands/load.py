@@ -16,7 +16,7 @@ from thimble.errors import DataError, ModelError
 from thimble.frontend.load import load_file
 from thimble.graph import io
 from thimble.graph.graph import Graph
-from thimble.quantize.inputs import to_storage_layout
+from thimble.quantize.inputs import kind_hint, to_storage_layout
 from thimble.quantize.post_training import quantize
 
 
@@ -89,7 +89,7 @@ def _samples(path: Path, graph: Graph) -> list[np.ndarray]:
                 "TMB2006",
                 f"samples are {x.dtype}; calibration needs the floats that the model was trained on",
                 where=str(path),
-                hint="e.g. x.astype('float32') / 255",
+                hint=kind_hint(x.dtype),
             )
     stored = (to_storage_layout(graph, x, name) for name, x in zip(graph.inputs, arrays, strict=True))
     return [x.astype(np.float32) for x in stored]

@@ -50,9 +50,27 @@ def quantize_input(graph: Graph, x: Any, name: str | None = None) -> np.ndarray:
             "TMB2006",
             f"samples are {array.dtype}; float is quantised, {raw} is taken as it is",
             where=f"input {tensor.name}",
-            hint="scale pixels as in training, e.g. x.astype('float32') / 255",
+            hint=kind_hint(array.dtype, raw),
         )
     return quantize_values(array, tensor.quant)
+
+
+def kind_hint(found: np.dtype, raw: np.dtype | None = None) -> str:
+    """What to do with samples that are no floats.
+
+    Args:
+        found: their type.
+        raw: the integers that the model takes as they are, int8 or uint8; None where it takes floats alone.
+    """
+    if found.kind not in "iu":
+        return f"samples are float32{f' or {raw}' if raw else ''}: convert them before they are saved"
+    floats = "pass floats as in training, e.g. x.astype('float32') / 255 of pixels"
+    if raw is None:
+        return floats
+    if found.itemsize == 1:  # int8 for uint8, or the other way round
+        sign = "+" if raw == np.uint8 else "-"
+        return f"{floats}; of numbers quantised for the model (x.astype('int16') {sign} 128).astype('{raw}')"
+    return f"{floats}; of numbers quantised for the model x.astype('{raw}')"
 
 
 def own_integers(graph: Graph, y: np.ndarray, index: int = 0) -> np.ndarray:
