@@ -100,6 +100,9 @@ def test_an_arena_lies_in_the_fastest_region_that_has_room():
     assert board.arena_region(100_000, 1_000).name == "dtcm"
     assert board.arena_region(200_000, 1_000).name == "axi_sram"
     assert board.arena_region(board.ram_bytes, 1_000) is None
+    drone = load_board("crazyflie_2_1")
+    assert drone.arena_region(65_536, 1_000).name == "ccm"
+    assert drone.arena_region(65_537, 1_000).name == "sram"
     plain = load_board("nucleo_l4r5zi")
     assert plain.arena_region(plain.ram_bytes - 1_000, 1_000).name == plain.ram[0].name
     assert plain.arena_region(plain.ram_bytes - 1_000, 1_001) is None
