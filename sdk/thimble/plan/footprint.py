@@ -61,9 +61,11 @@ class Footprint:
         ``source`` names the decoder that a kernel calls through its descriptor.
         """
         node = self.nodes[function]
-        # a function whose address is taken is called through it
+        # a function whose address is taken is called through it, by one of those that are called with it
         taken = [name for name in node.get("uses", ()) if "stack" in node and "stack" in self.nodes[name]]
-        callees = [self.stack_of(name) for name in (*node.get("calls", ()), *taken)]
+        given = max((self.nodes[name].get("stack", 0) for name in node.get("calls", ())), default=0)
+        callees = [self.stack_of(name) for name in node.get("calls", ())]
+        callees += [given + self.stack_of(name) for name in taken]
         if source is not None:
             callees += [self.stack_of(name) for name in self.nodes[source].get("uses", ())]
         jumps = [self.stack_of(name) for name in node.get("jumps", ())]
