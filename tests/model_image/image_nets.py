@@ -37,7 +37,7 @@ def mixed() -> Graph:
 def planned(core: str) -> Plan:
     """The network planned for a core, each layer by the codec it is given above."""
     graph = mixed()
-    return make_plan(graph, core, "size", graph.meta["codecs"])
+    return make_plan(graph, core, "balanced", graph.meta["codecs"])
 
 
 def _halves(weight: np.ndarray) -> np.ndarray:
