@@ -113,6 +113,11 @@ def broadcast(a: Shape, b: Shape) -> Shape:
     return tuple(max(m, n) for m, n in zip(wide_a, wide_b, strict=True))
 
 
+def padding_sum(a: Padding, b: Padding) -> Padding:
+    """One border around another."""
+    return (a[0] + b[0], a[1] + b[1], a[2] + b[2], a[3] + b[3])
+
+
 def _mean(op: Mean, first: Shape) -> Shape:
     axes = op.axes
     if (

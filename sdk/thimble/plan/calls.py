@@ -13,7 +13,7 @@ from thimble.errors import ModelError
 from thimble.graph.graph import Graph, Layer
 from thimble.graph.ops import Reshape, op_name
 from thimble.plan import states
-from thimble.plan.descriptors import Plain, descriptor
+from thimble.plan.descriptors import Plain, descriptor, members_of
 from thimble.plan.overlap import Overlap
 from thimble.plan.plan import Choice
 from thimble.plan.views import View, find_views, is_view
@@ -163,7 +163,7 @@ def _calls(
                 "tmb_conv2d_t",
                 {"input": layer.inputs[0]},
                 y,
-                {**_members(low, CONV2D), "block": choice.block},
+                {**members_of(low, CONV2D), "block": choice.block},
                 over=_over(choice),
                 weights=choice,
                 requant=low.q,
@@ -200,10 +200,6 @@ def _plain(name: str, layer: Layer, op: str, low: Plain, inputs: Sequence[str], 
 
 def _over(choice: Choice) -> dict[str, Overlap]:
     return {} if choice.overlap is None else {"input": choice.overlap}
-
-
-def _members(low: object, names: str) -> dict[str, Any]:
-    return {name: getattr(low, name) for name in names.split()}
 
 
 def _executed(choice: Choice, weights: int, nonzero: int) -> int:

@@ -76,24 +76,24 @@ def descriptor(low: Plain) -> Descriptor:
         case LoweredAdd():
             return _fast_add(low) or _broadcast_add(low)
         case LoweredMul():
-            own = _members(low, "a_zero b_zero min max")
+            own = members_of(low, "a_zero b_zero min max")
             members = {"spread": attrs.asdict(low.spread), "r": _rescale(low), **own}
             return Descriptor("tmb_mul_s8", "tmb_mul_t", members, ("a", "b"), _spread_over(low.spread))
         case LoweredMean():
-            members = {**_members(low, "outer count inner bias"), "r": _rescale(low)}
+            members = {**members_of(low, "outer count inner bias"), "r": _rescale(low)}
             return Descriptor("tmb_mean_s8", "tmb_mean_t", members, over={"input": ELEMENTWISE})
         case LoweredPool2D():
             function = "tmb_avg_pool2d_s8" if low.average else "tmb_max_pool2d_s8"
             over = {"input": _pool_overlap(low)}
-            return Descriptor(function, "tmb_pool2d_t", _members(low, _POOL2D), over=over)
+            return Descriptor(function, "tmb_pool2d_t", members_of(low, _POOL2D), over=over)
         case LoweredPad():
             function = "tmb_pad_s8" if low.step_h == low.step_w == 1 else "tmb_pad_interior_s8"
-            return Descriptor(function, "tmb_pad_t", _members(low, _PAD))
+            return Descriptor(function, "tmb_pad_t", members_of(low, _PAD))
         case LoweredRequantize():
             members = attrs.asdict(low)
             return Descriptor("tmb_requantize_s8", "tmb_requantize_t", members, over={"input": ELEMENTWISE})
         case LoweredConcatInput():
-            return Descriptor("tmb_concat_s8", "tmb_concat_t", _members(low, "rows bytes stride at"))
+            return Descriptor("tmb_concat_s8", "tmb_concat_t", members_of(low, "rows bytes stride at"))
         case LoweredSoftmax():
             return Descriptor("tmb_softmax_s8", "tmb_softmax_t", attrs.asdict(low))
         case LoweredLookup():
@@ -103,7 +103,7 @@ def descriptor(low: Plain) -> Descriptor:
             members = {"at": low.at, "step": _ranked(low.step, 0), "shape": _ranked(low.shape, 1)}
             return Descriptor("tmb_gather_s8", "tmb_gather_t", members)
         case LoweredResize():
-            return Descriptor("tmb_resize_nearest_s8", "tmb_resize_nearest_t", _members(low, _RESIZE))
+            return Descriptor("tmb_resize_nearest_s8", "tmb_resize_nearest_t", members_of(low, _RESIZE))
         case LoweredConstant():
             return Descriptor("tmb_constant_s8", "tmb_constant_t", {"size": low.value.size}, ())
 
@@ -144,7 +144,7 @@ def _broadcast_add(low: LoweredAdd) -> Descriptor:
     members = {
         "spread": attrs.asdict(low.spread),
         **{name: attrs.asdict(getattr(low, name)) for name in ("ra", "rb", "ro")},
-        **_members(low, "min max"),
+        **members_of(low, "min max"),
         "subtract": int(low.subtract),
     }
     over = _spread_over(low.spread)
@@ -152,7 +152,7 @@ def _broadcast_add(low: LoweredAdd) -> Descriptor:
 
 
 def _rescale(low: LoweredMul | LoweredMean) -> dict[str, int]:
-    return _members(low, "multiplier shift zero_point")
+    return members_of(low, "multiplier shift zero_point")
 
 
 def _spread_over(spread: Spread) -> dict[str, Overlap]:
@@ -177,5 +177,6 @@ def _ranked(values: Sequence[int], filler: int) -> tuple[int, ...]:
     return (filler,) * (GATHER_RANK - len(values)) + tuple(int(v) for v in values)
 
 
-def _members(low: object, names: str) -> dict[str, Any]:
+def members_of(low: object, names: str) -> dict[str, Any]:
+    """The attributes of these names, which spaces part."""
     return {name: getattr(low, name) for name in names.split()}

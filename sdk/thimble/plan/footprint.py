@@ -116,9 +116,9 @@ def model_bytes(core: str, steps: Sequence[Call | Step], graph: Graph | None = N
     descriptors = sum(known.structs.get(step.struct, 0) for step in steps)
     total = known.model["fixed"] + known.model["step"] * len(steps) + descriptors
     if graph is not None and len(graph.inputs) + len(graph.outputs) > 2:
-        total += known.model.get("io", 0) * (len(graph.inputs) + len(graph.outputs) - 2)
+        total += known.model["io"] * (len(graph.inputs) + len(graph.outputs) - 2)
     if graph is not None and graph.states:
-        total += known.model.get("reset", 0) + known.model.get("state", 0) * len(graph.states)
+        total += known.model["reset"] + known.model["state"] * len(graph.states)
     return total
 
 

@@ -11,6 +11,7 @@ from thimble.frontend.onnx.convolution import read_window
 from thimble.frontend.onnx.layout import arranged, by_axes, from_axes, from_image, to_image
 from thimble.frontend.onnx.node import Node, OnnxBuilder, handles
 from thimble.graph.ops import AvgPool2D, MaxPool2D, Mean, Pad, Padding, Pair, ResizeNearest
+from thimble.graph.shapes import padding_sum
 
 _LARGEST_WINDOW = 255  # that a pool's descriptor holds
 
@@ -20,7 +21,9 @@ def max_pool(b: OnnxBuilder, node: Node) -> Value:
     if any(node.wanted[1:]):
         raise node.unsupported("a max-pool's indices", "use the first output alone")
     image, kernel, stride, padding, extra = _window(b, node)
-    return from_image(b, b.layer(node, MaxPool2D(kernel, stride, _sum(padding, extra)), image), node.rank)
+    return from_image(
+        b, b.layer(node, MaxPool2D(kernel, stride, padding_sum(padding, extra)), image), node.rank
+    )
 
 
 @handles("AveragePool")
@@ -29,7 +32,9 @@ def average_pool(b: OnnxBuilder, node: Node) -> Value:
     if any(padding) and node.integer("count_include_pad", 0):
         image = b.layer(node, Pad(padding), image, suffix="pad")
         padding = (0, 0, 0, 0)
-    return from_image(b, b.layer(node, AvgPool2D(kernel, stride, _sum(padding, extra)), image), node.rank)
+    return from_image(
+        b, b.layer(node, AvgPool2D(kernel, stride, padding_sum(padding, extra)), image), node.rank
+    )
 
 
 def _window(b: OnnxBuilder, node: Node) -> tuple[str, Pair, Pair, Padding, Padding]:
@@ -54,10 +59,6 @@ def _window(b: OnnxBuilder, node: Node) -> tuple[str, Pair, Pair, Padding, Paddi
                 count -= 1
             extra[axis] = max(0, (count - 1) * s + k - size - before - after)
     return image, kernel_pair, stride, window.padding, (0, extra[0], 0, extra[1])
-
-
-def _sum(a: Padding, b: Padding) -> Padding:
-    return (a[0] + b[0], a[1] + b[1], a[2] + b[2], a[3] + b[3])
 
 
 @handles("GlobalMaxPool", layout_only=True)

@@ -10,8 +10,8 @@ import numpy as np
 from thimble.compress.rewrites.exact.edit import replace
 from thimble.compress.rewrites.exact.intervals import Interval, intervals
 from thimble.graph.graph import Graph, Layer
-from thimble.graph.ops import Conv2D, MaxPool2D, Op, Pad, Padding
-from thimble.graph.shapes import output_shape
+from thimble.graph.ops import Conv2D, MaxPool2D, Op, Pad
+from thimble.graph.shapes import output_shape, padding_sum
 
 _LARGEST = 255  # what a descriptor holds
 
@@ -53,7 +53,7 @@ def _padding_itself(graph: Graph, reader: Layer, pad: Layer, found: Mapping[str,
                 return None
         case _:
             return None
-    op = attrs.evolve(reader.op, padding=_sum(reader.op.padding, pad.op.padding))
+    op = attrs.evolve(reader.op, padding=padding_sum(reader.op.padding, pad.op.padding))
     weight = reader.weight.shape if reader.has_weights else None
     declared = graph.tensors[reader.output].shape
     try:
@@ -61,10 +61,6 @@ def _padding_itself(graph: Graph, reader: Layer, pad: Layer, found: Mapping[str,
     except ValueError:  # a window would lie in the padding alone
         return None
     return op if same and max(op.padding) <= _LARGEST else None
-
-
-def _sum(a: Padding, b: Padding) -> Padding:
-    return (a[0] + b[0], a[1] + b[1], a[2] + b[2], a[3] + b[3])
 
 
 def crop_windows(graph: Graph) -> Graph:
